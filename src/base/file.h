@@ -38,7 +38,11 @@ Result<std::string> read_file(const std::filesystem::path& path, std::size_t max
 
 // Writes a file so that after any crash either the old or the new content is there: a temporary
 // file in the same folder, fsync, rename, fsync of the folder. commit() makes it visible; a writer
-// destroyed without commit removes the temporary file.
+// destroyed without commit, or after a failed one, removes the temporary file. A killed process
+// leaves ".bantam-*.tmp" behind. A symbolic link under the final name is replaced, not followed.
+// Errors: kCannotCreate "storage_full", "folder_not_found", "io"; kPermission; kUsage
+// "not_a_regular_file" when the name is taken by a folder, pipe or device. After one failed call
+// all later ones fail.
 class AtomicFile {
  public:
   static Result<AtomicFile> create(const std::filesystem::path& path);
@@ -46,6 +50,9 @@ class AtomicFile {
   AtomicFile& operator=(AtomicFile&& other) noexcept;
   ~AtomicFile();
 
+  // Claims disk space for a file of this size now, so that a full disk is noticed before the work
+  // is done and not after it.
+  Result<void> reserve(std::uint64_t bytes);
   Result<void> write(std::span<const std::byte> bytes);
   Result<void> write(std::string_view text) { return write(std::as_bytes(std::span(text))); }
   std::uint64_t written() const { return written_; }  // bytes so far
@@ -54,13 +61,16 @@ class AtomicFile {
  private:
   AtomicFile() = default;
   void discard();
+  Result<void> flush();
 
   std::filesystem::path path_, temporary_;
   std::string buffer_;
   std::uint64_t written_ = 0;
   int descriptor_ = -1;
+  bool failed_ = false;
 };
 
+// An AtomicFile with this content, committed.
 Result<void> write_file(const std::filesystem::path& path, std::string_view text);
 
 }  // namespace bantam

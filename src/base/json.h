@@ -28,18 +28,18 @@ using JsonArray = boost::json::array;
 
 struct JsonLimits {
   std::size_t max_bytes = 64u << 20;
-  std::size_t max_depth = 64;
+  std::size_t max_depth = 64;  // at most 1000
 };
 
 // One document. Errors: kMalformed "invalid_json", kTooLarge "json_too_large", "json_depth".
 Result<Json> parse_json(std::string_view text, const JsonLimits& limits = {});
 
 struct JsonStyle {
-  int indent = -1;           // spaces a level; negative: one line
-  bool ascii = false;        // escape everything above 0x7E
+  int indent = -1;     // spaces a level; negative: one line
+  bool ascii = false;  // escape everything above 0x7E
   bool sort_keys = false;
-  std::string_view item_separator = ",";   // Python's default is ", "
-  std::string_view key_separator = ":";    // Python's default is ": "
+  std::string_view item_separator = ",";  // Python's default is ", "
+  std::string_view key_separator = ":";   // Python's default is ": "
 };
 
 std::string write_json(const Json& value, const JsonStyle& style = {});
@@ -70,6 +70,10 @@ class JsonReader {
   Result<double> number(std::string_view name, double otherwise, double low, double high);
   Result<bool> boolean(std::string_view name, bool otherwise);
   Result<std::string> string(std::string_view name, std::string_view otherwise);
+  // Containers by reference into the document; null when absent. An object comes as the value
+  // that a nested JsonReader takes, together with pointer(name).
+  Result<const JsonArray*> array(std::string_view name);
+  Result<const Json*> object(std::string_view name);
 
   // The same for members that must be there.
   Result<std::int64_t> required_integer(std::string_view name, std::int64_t low, std::int64_t high);
@@ -83,6 +87,10 @@ class JsonReader {
 
  private:
   Result<const Json*> member(std::string_view name);
+  Result<const Json*> required(std::string_view name);
+  Result<std::int64_t> to_integer(std::string_view name, const Json& value, std::int64_t low,
+                                  std::int64_t high) const;
+  Result<double> to_number(std::string_view name, const Json& value, double low, double high) const;
 
   const Json& value_;
   std::string path_;

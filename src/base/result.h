@@ -75,6 +75,8 @@ template <typename... Args>
 // Input as it may be shown in a message: in double quotes, control bytes and broken UTF-8 escaped
 // as \xNN, cut after `limit` characters with an ellipsis.
 std::string quoted(std::string_view text, std::size_t limit = 64);
+// Without this one a std::string would find std::quoted by argument-dependent lookup.
+inline std::string quoted(const std::string& text) { return quoted(std::string_view(text)); }
 
 namespace internal {
 [[noreturn]] void check_failed(const char* condition, const char* file, int line,
@@ -85,19 +87,19 @@ namespace internal {
 
 // TRY(expression): the value of a Result, or leave the function with its error. The only macro
 // that changes control flow. (A statement expression, which both clang and gcc have.)
-#define TRY(...)                                                            \
-  __extension__({                                                           \
-    auto&& bantam_try_result = (__VA_ARGS__);                               \
-    if (!bantam_try_result) [[unlikely]]                                    \
-      return std::unexpected(std::move(bantam_try_result).error());         \
-    std::move(bantam_try_result).value();                                   \
+#define TRY(...)                                                    \
+  __extension__({                                                   \
+    auto&& bantam_try_result = (__VA_ARGS__);                       \
+    if (!bantam_try_result) [[unlikely]]                            \
+      return std::unexpected(std::move(bantam_try_result).error()); \
+    std::move(bantam_try_result).value();                           \
   })
 
 // CHECK(condition, "format", …): stops the program when our own reasoning was wrong. On in every
 // build. Never for input.
-#define CHECK(condition, ...)                                                             \
-  do {                                                                                    \
-    if (!(condition)) [[unlikely]]                                                        \
-      ::bantam::internal::check_failed(#condition, __FILE__, __LINE__,                    \
-                                       ::fmt::format("" __VA_ARGS__));                    \
+#define CHECK(condition, ...)                                          \
+  do {                                                                 \
+    if (!(condition)) [[unlikely]]                                     \
+      ::bantam::internal::check_failed(#condition, __FILE__, __LINE__, \
+                                       ::fmt::format("" __VA_ARGS__)); \
   } while (false)
