@@ -43,9 +43,20 @@ struct SpecialTokens {
   bool ends_generation(TokenId id) const;
 };
 
+// Bytes [begin, end) of a text.
+struct ByteRange {
+  std::size_t begin = 0, end = 0;
+  bool operator==(const ByteRange&) const = default;
+};
+
 struct EncodeOptions {
   bool add_specials = false;    // the BOS, EOS, CLS, SEP that the model wants around a text
   bool parse_specials = false;  // "<|im_end|>" in the text is the token, not its characters
+  // Where parse_specials does not hold: an occurrence that overlaps one of these ranges is treated
+  // as if parse_specials were false, so that what a user typed cannot become a control token.
+  // Sorted, disjoint, within the text. The ranges change nothing else: text without a special's
+  // spelling in them gets the same ids with them and without.
+  std::span<const ByteRange> plain_ranges = {};
 };
 
 class Tokenizer {
