@@ -20,14 +20,14 @@ namespace bantam {
 
 struct Usage {
   std::int64_t prompt_tokens = 0;
-  std::int64_t cached_tokens = 0;      // of the prompt, not computed again
+  std::int64_t cached_tokens = 0;  // of the prompt, not computed again
   std::int64_t completion_tokens = 0;
 };
 
 struct Timings {
-  double queue_seconds = 0;    // waiting for its turn
-  double prompt_seconds = 0;   // until the first token
-  double generate_seconds = 0; // after it
+  double queue_seconds = 0;     // waiting for its turn
+  double prompt_seconds = 0;    // until the first token
+  double generate_seconds = 0;  // after it
 };
 
 enum class FinishReason : std::uint8_t { kStop, kLength, kToolCalls, kCancelled };
@@ -35,8 +35,8 @@ std::string_view finish_reason_name(FinishReason reason);  // "stop", "length", 
 
 struct TokenLogprob {
   std::int32_t id = 0;
-  std::string bytes;   // what the token stands for; may be part of a character
-  float logprob = 0;   // natural logarithm, of the model's own distribution at temperature 1
+  std::string bytes;  // what the token stands for; may be part of a character
+  float logprob = 0;  // natural logarithm, of the model's own distribution at temperature 1
 };
 
 struct LogprobEntry : TokenLogprob {

@@ -13,17 +13,17 @@
 namespace bantam {
 
 struct ToolCall {
-  std::string id;         // "call_0"; unique in its message
+  std::string id;  // "call_0"; unique in its message
   std::string name;
   std::string arguments;  // JSON text as the model wrote it
 };
 
 struct Message {
-  std::string role;                       // "system", "user", "assistant", "tool", …
-  std::optional<std::string> content;     // absent: an assistant message that only calls tools
-  std::optional<std::string> reasoning;   // the assistant's thinking, if the caller sent it back
+  std::string role;                      // "system", "user", "assistant", "tool", …
+  std::optional<std::string> content;    // absent: an assistant message that only calls tools
+  std::optional<std::string> reasoning;  // the assistant's thinking, if the caller sent it back
   std::vector<ToolCall> tool_calls;
-  std::string tool_call_id;               // role "tool": which call this answers
+  std::string tool_call_id;  // role "tool": which call this answers
   std::string name;
 };
 
@@ -33,12 +33,12 @@ struct ChatRequest {
   std::vector<Message> messages;
   std::optional<std::string> prompt;
   std::optional<std::vector<std::int32_t>> prompt_ids;
-  Json tools = nullptr;            // the array as sent: templates want it verbatim
+  Json tools = nullptr;               // the array as sent: templates want it verbatim
   Json template_arguments = nullptr;  // allow-listed extra variables ("enable_thinking", …)
   SamplingOptions sampling;
   StopOptions stop;
-  int top_logprobs = -1;           // negative: no log-probabilities; else alternatives a token
-  bool echo = false;               // completions: the prompt's own text comes first
+  int top_logprobs = -1;  // negative: no log-probabilities; else alternatives a token
+  bool echo = false;      // completions: the prompt's own text comes first
 };
 
 }  // namespace bantam
