@@ -174,6 +174,13 @@ std::size_t incomplete_utf8_tail(std::string_view text) {
   return 0;
 }
 
+GeneralCategory general_category(char32_t c) {
+  static_assert(UTF8PROC_CATEGORY_CN == static_cast<int>(GeneralCategory::kCn) &&
+                UTF8PROC_CATEGORY_NO == static_cast<int>(GeneralCategory::kNo) &&
+                UTF8PROC_CATEGORY_CO == static_cast<int>(GeneralCategory::kCo));
+  return c > 0x10FFFF ? GeneralCategory::kCn : static_cast<GeneralCategory>(category(c));
+}
+
 bool is_letter(char32_t c) { return in_categories(c, UTF8PROC_CATEGORY_LU, UTF8PROC_CATEGORY_LO); }
 bool is_mark(char32_t c) { return in_categories(c, UTF8PROC_CATEGORY_MN, UTF8PROC_CATEGORY_ME); }
 bool is_number(char32_t c) { return in_categories(c, UTF8PROC_CATEGORY_ND, UTF8PROC_CATEGORY_NO); }

@@ -41,7 +41,16 @@ std::string repair_utf8(std::string_view text);
 // What streaming keeps back.
 std::size_t incomplete_utf8_tail(std::string_view text);
 
-// General categories, by utf8proc (Unicode 15.0). White space is the property White_Space.
+// The general category of a code point, by utf8proc (Unicode 15.0); kCn past U+10FFFF.
+// clang-format off
+enum class GeneralCategory : std::uint8_t {
+  kCn, kLu, kLl, kLt, kLm, kLo, kMn, kMc, kMe, kNd, kNl, kNo, kPc, kPd, kPs, kPe,
+  kPi, kPf, kPo, kSm, kSc, kSk, kSo, kZs, kZl, kZp, kCc, kCf, kCs, kCo,
+};
+// clang-format on
+GeneralCategory general_category(char32_t c);
+
+// Groups of categories. White space is the property White_Space.
 bool is_letter(char32_t c);       // L*
 bool is_number(char32_t c);       // N*
 bool is_mark(char32_t c);         // M*
@@ -49,9 +58,9 @@ bool is_punctuation(char32_t c);  // P*
 bool is_symbol(char32_t c);       // S*
 bool is_control(char32_t c);      // Cc, Cf, Cn, Co, Cs
 bool is_whitespace(char32_t c);
-bool is_upper(char32_t c);        // Lu, Lt
-bool is_lower(char32_t c);        // Ll
-char32_t to_lower(char32_t c);    // simple case mapping
+bool is_upper(char32_t c);      // Lu, Lt
+bool is_lower(char32_t c);      // Ll
+char32_t to_lower(char32_t c);  // simple case mapping
 char32_t to_upper(char32_t c);
 
 enum class Normalization : std::uint8_t { kNfc, kNfd, kNfkc, kNfkd };

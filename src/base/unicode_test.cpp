@@ -248,5 +248,19 @@ TEST(Unicode, LongRunsOfMarksAreOrdered) {
   EXPECT_EQ(composed, utf8(U"\u1EA1" + low.substr(1) + high));
 }
 
+TEST(Unicode, GeneralCategoryNamesEachKind) {
+  EXPECT_EQ(general_category(U'A'), GeneralCategory::kLu);
+  EXPECT_EQ(general_category(U'a'), GeneralCategory::kLl);
+  EXPECT_EQ(general_category(0x01C5), GeneralCategory::kLt);
+  EXPECT_EQ(general_category(0x02B0), GeneralCategory::kLm);
+  EXPECT_EQ(general_category(0x4E00), GeneralCategory::kLo);
+  EXPECT_EQ(general_category(0x0301), GeneralCategory::kMn);
+  EXPECT_EQ(general_category(0x00B2), GeneralCategory::kNo);
+  EXPECT_EQ(general_category(U' '), GeneralCategory::kZs);
+  EXPECT_EQ(general_category(U'\n'), GeneralCategory::kCc);
+  EXPECT_EQ(general_category(0xE000), GeneralCategory::kCo);
+  EXPECT_EQ(general_category(0x110000), GeneralCategory::kCn);
+}
+
 }  // namespace
 }  // namespace bantam
