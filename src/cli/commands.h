@@ -1,0 +1,13 @@
+// The commands there are. Each function is in the file cmd_<verb>.cpp.
+#pragma once
+
+#include <memory>
+
+#include "cli/command.h"
+
+namespace bantam {
+
+std::unique_ptr<Command> doctor_command();
+std::unique_ptr<Command> list_command();
+
+}  // namespace bantam

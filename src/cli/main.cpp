@@ -1,0 +1,20 @@
+// bantam: the program. Lists the commands, in the order in which `bantam help` shows them.
+#include <csignal>
+#include <cstdio>
+#include <string_view>
+#include <vector>
+
+#include "cli/commands.h"
+#include "cli/program.h"
+
+int main(int argc, char** argv) {
+  constexpr bantam::CommandMaker kCommands[] = {
+      bantam::list_command,
+      bantam::doctor_command,
+  };
+  // A reader that goes away is an error value at the next write, not the end of the process.
+  std::signal(SIGPIPE, SIG_IGN);
+  bantam::Console console(stdout, stderr);
+  const std::vector<std::string_view> words(argv + (argc > 0 ? 1 : 0), argv + argc);
+  return bantam::run_program(words, kCommands, console);
+}
