@@ -7,7 +7,6 @@
 
 namespace bantam {
 
-std::unique_ptr<Command> doctor_command();
 std::unique_ptr<Command> list_command();
 
 }  // namespace bantam

@@ -10,7 +10,6 @@
 int main(int argc, char** argv) {
   constexpr bantam::CommandMaker kCommands[] = {
       bantam::list_command,
-      bantam::doctor_command,
   };
   // A reader that goes away is an error value at the next write, not the end of the process.
   std::signal(SIGPIPE, SIG_IGN);

@@ -91,11 +91,11 @@ std::unexpected<Error> not_found(std::string_view name, std::span<const FoundMod
   }
   std::vector<std::string> searched;
   for (const fs::path& folder : folders) searched.push_back(quoted(folder.string(), 200));
-  auto error = fail(
-      ErrorKind::kNotFound, "model_not_found", "there is no model {}, neither as a path nor in {}.{}",
-      quoted(name),
-      searched.empty() ? "a model folder (none exists)" : fmt::format("{}", fmt::join(searched, ", ")),
-      did_you_mean(name, known));
+  auto error = fail(ErrorKind::kNotFound, "model_not_found",
+                    "there is no model {}, neither as a path nor in {}.{}", quoted(name),
+                    searched.empty() ? "a model folder (none exists)"
+                                     : fmt::format("{}", fmt::join(searched, ", ")),
+                    did_you_mean(name, known));
   return std::unexpected(std::move(error).error().with_hint(
       "`bantam list` shows the models there are; $BANTAM_MODELS names further folders"));
 }

@@ -23,9 +23,9 @@
 namespace bantam {
 
 struct FoundModel {
-  std::string name;            // "seed:q8_0"
+  std::string name;  // "seed:q8_0"
   std::filesystem::path path;
-  std::uint64_t bytes = 0;     // of the file, or of a folder's safetensors files
+  std::uint64_t bytes = 0;  // of the file, or of a folder's safetensors files
   bool is_folder = false;
 };
 
