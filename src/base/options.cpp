@@ -221,6 +221,7 @@ Result<void> Options::parse_flag(std::span<const std::string_view> words, std::s
 }
 
 Result<void> Options::parse(std::span<const std::string_view> words) {
+  for (Option& option : options_) option.given = false;
   bool only_positionals = false;
   for (std::size_t at = 0; at < words.size(); ++at) {
     const std::string_view word = words[at];

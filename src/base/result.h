@@ -77,6 +77,7 @@ template <typename... Args>
 std::string quoted(std::string_view text, std::size_t limit = 64);
 // Without this one a std::string would find std::quoted by argument-dependent lookup.
 inline std::string quoted(const std::string& text) { return quoted(std::string_view(text)); }
+inline std::string quoted(const char* text) { return quoted(std::string_view(text)); }
 
 namespace internal {
 [[noreturn]] void check_failed(const char* condition, const char* file, int line,

@@ -56,7 +56,7 @@ struct CommonOptions {
                 {.low = 0, .high = 1024});
     options.add(json, {.flag = "--json", .help = "one machine-readable document on stdout"});
     options.add(quiet, {.flag = "--quiet", .help = "no progress and no notes on stderr"});
-    options.add(help, {.flag = "--help", .help = "this text"});
+    options.add(help, {.flag = "--help", .letter = 'h', .help = "this text"});
   }
 };
 
@@ -84,7 +84,7 @@ Result<void> run_words(std::span<const std::string_view> words, const Commands& 
   CommonOptions common;
   common.declare(command->options());
   words = words.subspan(1);
-  if (says(words, "--help")) return console.print(help_of(*command));
+  if (says(words, "--help") || says(words, "-h")) return console.print(help_of(*command));
   console.set_json(says(words, "--json"));
   if (Result<void> parsed = command->options().parse(words); !parsed)
     return std::unexpected(std::move(parsed).error().with_hint(
