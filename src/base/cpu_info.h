@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <string>
 
 namespace bantam {
@@ -20,5 +21,10 @@ struct CpuInfo {
 
 // Reads the machine; cheap enough to call once per command.
 CpuInfo read_cpu_info();
+
+namespace internal {
+// The same with /proc and /sys under another root and the affinity given: for tests.
+CpuInfo read_cpu_info(const std::filesystem::path& root, std::uint64_t cores);
+}  // namespace internal
 
 }  // namespace bantam
