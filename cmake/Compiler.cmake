@@ -19,7 +19,8 @@ add_compile_options(
   -ffp-contract=off)
 
 if(BANTAM_SANITIZE)
-  add_compile_options(-fsanitize=${BANTAM_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_compile_options(-fsanitize=${BANTAM_SANITIZE} -fno-sanitize-recover=all
+                      -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${BANTAM_SANITIZE})
 else()
   # research: OpenSSF compiler hardening guide; assertions of the library stay on for users too.

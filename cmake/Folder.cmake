@@ -27,7 +27,8 @@ function(bantam_folder name)
 
   if(BANTAM_TESTS AND tests)
     add_executable(${name}_test ${tests})
-    target_link_libraries(${name}_test PRIVATE bantam_${name} ${ARG_TEST_DEPS} GTest::gtest GTest::gmock_main)
+    target_link_libraries(${name}_test PRIVATE bantam_${name} ${ARG_TEST_DEPS}
+                                               GTest::gtest GTest::gmock_main)
     target_compile_definitions(${name}_test PRIVATE
       BANTAM_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
       BANTAM_SHARED_DATA="${CMAKE_SOURCE_DIR}/../shared/data")

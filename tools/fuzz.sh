@@ -25,7 +25,7 @@ for name in "${targets[@]}"; do
   found=build/fuzz/corpus/$name crashes=build/fuzz/crashes/$name log=build/fuzz/$name.log
   mkdir -p "$found" "$crashes"
   printf '%s: %s s ... ' "$name" "$seconds"
-  # -timeout: seconds one input may take; -rss_limit_mb: memory, as the catalogue of bad inputs asks.
+  # -timeout: seconds that one input may take; -rss_limit_mb: memory for the whole run.
   if "build/fuzz/tests/fuzz/${name}_fuzz" -max_total_time="$seconds" -timeout=5 -rss_limit_mb=1024 \
       -max_len=65536 -print_final_stats=1 -artifact_prefix="$crashes/" \
       "$found" "tests/fuzz/corpus/$name" >"$log" 2>&1; then

@@ -16,16 +16,27 @@ namespace bantam {
 
 // The value types of GGUF, with its ids.
 enum class MetaType : std::uint8_t {
-  kU8 = 0, kI8 = 1, kU16 = 2, kI16 = 3, kU32 = 4, kI32 = 5, kF32 = 6, kBool = 7, kString = 8,
-  kArray = 9, kU64 = 10, kI64 = 11, kF64 = 12,
+  kU8 = 0,
+  kI8 = 1,
+  kU16 = 2,
+  kI16 = 3,
+  kU32 = 4,
+  kI32 = 5,
+  kF32 = 6,
+  kBool = 7,
+  kString = 8,
+  kArray = 9,
+  kU64 = 10,
+  kI64 = 11,
+  kF64 = 12,
 };
 std::string_view meta_type_name(MetaType type);  // "u32", "string", …
 
 struct MetaArray {
-  MetaType element = MetaType::kU32;        // never kArray
-  std::vector<std::uint64_t> integers;      // every integer type and bool; signed ones two's complement
-  std::vector<double> floats;               // kF32 (exactly representable) and kF64
-  std::vector<std::string> strings;         // kString
+  MetaType element = MetaType::kU32;    // never kArray
+  std::vector<std::uint64_t> integers;  // every integer type and bool; signed ones two's complement
+  std::vector<double> floats;           // kF32 (exactly representable) and kF64
+  std::vector<std::string> strings;     // kString
   std::size_t size() const;
   bool operator==(const MetaArray&) const = default;
 };
