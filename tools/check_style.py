@@ -5,9 +5,9 @@ usage: tools/check_style.py [checkout]
 
 Files stop at 800 lines and functions at 100; a header opens with the comment that is its manual and
 has #pragma once; libraries neither print nor exit nor start programs nor use std::regex; no line is
-longer than 100 columns (literals aside), ends in a blank or holds a word that marks unfinished work. An exception is
-one line of tools/style_exceptions.txt: path, rule, reason. An exception that nothing needs is a
-breach too. Prints one line a breach and exits 1 if there is any.
+longer than 100 columns (literals aside), ends in a blank or holds a word that marks unfinished
+work. An exception is one line of tools/style_exceptions.txt: path, rule, reason. An exception that
+nothing needs is a breach too. Prints one line a breach and exits 1 if there is any.
 """
 
 import re

@@ -9,6 +9,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 import check_layers  # noqa: E402
 import check_style  # noqa: E402
+import sum_up_tests  # noqa: E402
 
 
 class Tree(unittest.TestCase):
@@ -153,6 +154,48 @@ class StyleTest(Tree):
         self.write("tools/style_exceptions.txt", "src/base/f.cpp exit it ends here\n")
         self.assertEqual(self.rules("src/base/f.cpp", "void f() { exit(1); }\n"), [])
         self.assertEqual(self.rules("src/base/f.cpp", "void f() {}\n"), ["exit"])
+
+
+class SumUpTest(Tree):
+    def sums(self):
+        tally = sum_up_tests.sum_up(self.root / "results")
+        return len(tally.passed), len(tally.failed), len(tally.skipped)
+
+    def write_ctest(self, **tests):
+        cases = "".join(f'<testcase name="{name}" status="{status}"/>'
+                        for name, status in tests.items())
+        self.write("results/release.xml", f"<testsuite>{cases}</testsuite>")
+
+    def write_gtest(self, name, *bodies):
+        cases = "".join(f'<testcase classname="Suite" name="C{i}" status="run">{body}</testcase>'
+                        for i, body in enumerate(bodies))
+        self.write(f"results/release/{name}_test.xml", f"<testsuites>{cases}</testsuites>")
+
+    def test_counts_cases_of_programs_and_tests_that_have_none(self):
+        self.write_ctest(base="run", layers="run")
+        self.write_gtest("base", "", "", '<skipped message="x.cpp:1&#10;needs shared data"/>')
+        self.assertEqual(self.sums(), (3, 0, 1))
+
+    def test_a_failed_case_counts_once(self):
+        self.write_ctest(base="fail")
+        self.write_gtest("base", "", '<failure message="x.cpp:1&#10;1 is not 2"/>')
+        self.assertEqual(self.sums(), (1, 1, 0))
+
+    def test_a_program_that_dies_is_a_failure(self):
+        self.write_ctest(base="fail", json="fail")
+        self.write_gtest("base", "", "")  # all passed, then it crashed on the way out
+        self.assertEqual(self.sums(), (2, 2, 0))
+
+    def test_npm_cases(self):
+        self.write("results/npm/client_test.tap",
+                   "TAP version 13\n# Subtest: a\n    ok 1 - inner\nok 1 - a\nnot ok 2 - b\n"
+                   "ok 3 - c # SKIP no model\n1..3\n")
+        self.write("results/npm/dead_test.tap", "TAP version 13\n")
+        self.assertEqual(self.sums(), (1, 2, 1))
+
+    def test_a_part_left_out_is_one_skip(self):
+        self.write("results/npm.skipped", "no registry\n")
+        self.assertEqual(self.sums(), (0, 0, 1))
 
 
 if __name__ == "__main__":
