@@ -71,7 +71,7 @@ enum class HandlerThread : std::uint8_t { kWorker, kInline };
 class HttpServer {
  public:
   explicit HttpServer(HttpLimits limits = {}, HttpPolicy policy = {});
-  // Stops at once if still running.
+  // run() must have returned, or never been called.
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
@@ -91,8 +91,8 @@ class HttpServer {
   // ever caught it. Before run().
   void stop_on_signals(std::chrono::milliseconds drain);
 
-  // Serves until stopped, on the calling thread, which becomes the I/O thread. When it returns, no
-  // connection is open and no handler runs.
+  // Serves until stopped, on the calling thread, which becomes the I/O thread. Once in the life of
+  // a server. When it returns, no connection is open and no handler runs.
   Result<void> run();
 
   // Any thread, any number of times. New connections are refused and idle ones closed at once;

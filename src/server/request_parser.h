@@ -39,7 +39,8 @@ class RequestParser {
   const RequestHead& head() const;        // from kHeadDone on
   const RequestFraming& framing() const;  // from kHeadDone on
   std::size_t body_size() const;
-  std::string take_body();  // in kDone
+  std::size_t body_capacity() const;  // memory held for it
+  std::string take_body();            // in kDone
 
  private:
   class Impl;
