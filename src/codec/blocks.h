@@ -1,0 +1,45 @@
+// One block to floats and back: what the rows of the codec table are made of. Not for use outside
+// this folder.
+//
+// A block has dtype_info(Block::kType).block_elements elements, and every array here that many.
+// Decoding is correctly rounded: an element is the exact value of the formula in storage_types.h,
+// rounded once to float. (The products are exact, an f16 having eleven bits and the other factors
+// no more than thirteen between them; at most one addition follows.)
+#pragma once
+
+#include "tensor/storage_types.h"
+
+namespace bantam {
+
+void decode_block(const BlockQ4_0& block, float* out);
+void decode_block(const BlockQ4_1& block, float* out);
+void decode_block(const BlockQ5_0& block, float* out);
+void decode_block(const BlockQ5_1& block, float* out);
+void decode_block(const BlockQ8_0& block, float* out);
+void decode_block(const BlockQ8_1& block, float* out);
+void decode_block(const BlockQ1_0& block, float* out);
+void decode_block(const BlockQ2_0& block, float* out);
+void decode_block(const BlockQ2_K& block, float* out);
+void decode_block(const BlockQ3_K& block, float* out);
+void decode_block(const BlockQ4_K& block, float* out);
+void decode_block(const BlockQ5_K& block, float* out);
+void decode_block(const BlockQ6_K& block, float* out);
+void decode_block(const BlockQ8_K& block, float* out);
+void decode_block(const BlockIQ4_NL& block, float* out);
+void decode_block(const BlockIQ4_XS& block, float* out);
+void decode_block(const BlockMXFP4& block, float* out);
+void decode_block(const BlockNVFP4& block, float* out);
+void decode_block(const BlockTQ1_0& block, float* out);
+void decode_block(const BlockTQ2_0& block, float* out);
+
+// `importance` is null or as long as `in`.
+void encode_block(const float* in, const float* importance, BlockQ4_0& block);
+void encode_block(const float* in, const float* importance, BlockQ4_1& block);
+void encode_block(const float* in, const float* importance, BlockQ5_0& block);
+void encode_block(const float* in, const float* importance, BlockQ5_1& block);
+void encode_block(const float* in, const float* importance, BlockQ8_0& block);
+void encode_block(const float* in, const float* importance, BlockQ4_K& block);
+void encode_block(const float* in, const float* importance, BlockQ5_K& block);
+void encode_block(const float* in, const float* importance, BlockQ6_K& block);
+
+}  // namespace bantam

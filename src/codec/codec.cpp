@@ -1,0 +1,146 @@
+#include "codec/codec.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <limits>
+#include <string>
+
+#include "codec/blocks.h"
+
+namespace bantam {
+namespace {
+
+// --- Rows of blocks -----------------------------------------------------------------------------
+
+template <typename Block>
+void decode_row(const std::byte* bytes, std::span<float> out) {
+  const std::size_t elements = dtype_info(Block::kType).block_elements;
+  CHECK(out.size() % elements == 0, "{} elements", out.size());
+  const auto* block = reinterpret_cast<const Block*>(bytes);
+  for (std::size_t at = 0; at < out.size(); at += elements) decode_block(*block++, out.data() + at);
+}
+
+template <typename Block>
+void encode_row(std::span<const float> in, std::span<const float> importance, std::byte* bytes) {
+  const std::size_t elements = dtype_info(Block::kType).block_elements;
+  CHECK(in.size() % elements == 0, "{} elements", in.size());
+  CHECK(importance.empty() || importance.size() == in.size(), "{} weights for {} elements",
+        importance.size(), in.size());
+  auto* block = reinterpret_cast<Block*>(bytes);
+  for (std::size_t at = 0; at < in.size(); at += elements)
+    encode_block(in.data() + at, importance.empty() ? nullptr : importance.data() + at, *block++);
+}
+
+// --- Rows of single floats, at any address ------------------------------------------------------
+
+template <typename Stored, auto kConvert>
+void decode_each(const std::byte* bytes, std::span<float> out) {
+  for (float& value : out) {
+    Stored stored;
+    std::memcpy(&stored, bytes, sizeof(stored));
+    bytes += sizeof(stored);
+    value = kConvert(stored);
+  }
+}
+
+template <typename Stored, auto kConvert>
+void encode_each(std::span<const float> in, std::span<const float>, std::byte* bytes) {
+  for (const float value : in) {
+    const Stored stored = kConvert(value);
+    std::memcpy(bytes, &stored, sizeof(stored));
+    bytes += sizeof(stored);
+  }
+}
+
+constexpr float same(float value) { return value; }
+
+// A double past the range of a float becomes an infinity, as it does in hardware.
+constexpr float narrow(double value) {
+  constexpr double kLimit = 0x1.FFFFFFp127;  // halfway from the largest float to 2^128
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  if (value >= kLimit) return kInfinity;
+  if (value <= -kLimit) return -kInfinity;
+  return static_cast<float>(value);
+}
+
+constexpr std::uint16_t saturate_to_bf16(float value) {
+  return float_to_bf16(value > kBF16Max ? kBF16Max : value < -kBF16Max ? -kBF16Max : value);
+}
+
+// --- The table ----------------------------------------------------------------------------------
+
+template <typename Block>
+constexpr Codec decoder() {
+  return {Block::kType, decode_row<Block>, nullptr};
+}
+template <typename Block>
+constexpr Codec codec() {
+  return {Block::kType, decode_row<Block>, encode_row<Block>};
+}
+
+using U8 = std::uint8_t;
+using U16 = std::uint16_t;
+
+constexpr auto kCodecs = std::to_array<Codec>({
+    {DType::kF32, decode_each<float, same>, encode_each<float, same>},
+    {DType::kF16, decode_each<U16, f16_to_float>, encode_each<U16, saturate_to_f16>},
+    {DType::kBF16, decode_each<U16, bf16_to_float>, encode_each<U16, saturate_to_bf16>},
+    {DType::kF64, decode_each<double, narrow>, nullptr},
+    {DType::kF8E4M3, decode_each<U8, f8e4m3_to_float>, nullptr},
+    {DType::kF8E5M2, decode_each<U8, f8e5m2_to_float>, nullptr},
+    codec<BlockQ4_0>(),
+    codec<BlockQ4_1>(),
+    codec<BlockQ5_0>(),
+    codec<BlockQ5_1>(),
+    codec<BlockQ8_0>(),
+    decoder<BlockQ8_1>(),
+    decoder<BlockQ2_K>(),
+    decoder<BlockQ3_K>(),
+    codec<BlockQ4_K>(),
+    codec<BlockQ5_K>(),
+    codec<BlockQ6_K>(),
+    decoder<BlockQ8_K>(),
+    decoder<BlockIQ4_NL>(),
+    decoder<BlockIQ4_XS>(),
+    decoder<BlockTQ1_0>(),
+    decoder<BlockTQ2_0>(),
+    decoder<BlockMXFP4>(),
+    decoder<BlockNVFP4>(),
+    decoder<BlockQ1_0>(),
+    decoder<BlockQ2_0>(),
+});
+
+std::string names_of(auto wanted) {
+  std::string names;
+  for (const Codec& row : kCodecs) {
+    if (!wanted(row)) continue;
+    if (!names.empty()) names += ", ";
+    names += dtype_info(row.type).name;
+  }
+  return names;
+}
+
+}  // namespace
+
+const Codec* find_codec(DType type) {
+  const auto found = std::ranges::find(kCodecs, type, &Codec::type);
+  return found == kCodecs.end() ? nullptr : &*found;
+}
+
+Result<const Codec*> decoder_for(DType type) {
+  if (const Codec* found = find_codec(type)) return found;
+  return fail(ErrorKind::kUnsupported, "dtype_unsupported",
+              "tensors of type {} cannot be computed with; these can: {}", dtype_info(type).name,
+              names_of([](const Codec&) { return true; }));
+}
+
+Result<const Codec*> encoder_for(DType type) {
+  const Codec* found = find_codec(type);
+  if (found != nullptr && found->encode != nullptr) return found;
+  return fail(ErrorKind::kUnsupported, "dtype_unsupported",
+              "type {} cannot be written; these can: {}", dtype_info(type).name,
+              names_of([](const Codec& row) { return row.encode != nullptr; }));
+}
+
+}  // namespace bantam
