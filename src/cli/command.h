@@ -20,7 +20,8 @@ namespace bantam {
 // What every command is given besides its own options.
 struct CommandContext {
   Console& console;
-  std::int64_t threads = 0;  // 0: one per usable core
+  std::int64_t threads = 0;       // 0: one per usable core
+  std::string_view version = {};  // of the program: "0.1.0"
 };
 
 struct CommandText {

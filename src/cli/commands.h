@@ -7,6 +7,8 @@
 
 namespace bantam {
 
+std::unique_ptr<Command> doctor_command();
 std::unique_ptr<Command> list_command();
+std::unique_ptr<Command> show_command();
 
 }  // namespace bantam

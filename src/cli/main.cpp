@@ -10,6 +10,8 @@
 int main(int argc, char** argv) {
   constexpr bantam::CommandMaker kCommands[] = {
       bantam::list_command,
+      bantam::show_command,
+      bantam::doctor_command,
   };
   // A reader that goes away is an error value at the next write, not the end of the process.
   std::signal(SIGPIPE, SIG_IGN);

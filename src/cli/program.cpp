@@ -91,7 +91,7 @@ Result<void> run_words(std::span<const std::string_view> words, const Commands& 
         fmt::format("`bantam {} --help` explains the options", command->text().name)));
   console.set_json(common.json);
   console.set_quiet(common.quiet);
-  CommandContext context{.console = console, .threads = common.threads};
+  CommandContext context{.console = console, .threads = common.threads, .version = BANTAM_VERSION};
   return command->run(context);
 }
 
