@@ -1,0 +1,11 @@
+// Everything that a table is made of, in the order in which one builds on the other. The
+// vocabulary comes first, from whoever includes this.
+// clang-format off
+#include "kernels/formats.inl"
+#include "kernels/matmul_thin.inl"
+#include "kernels/matmul_wide.inl"
+#include "kernels/matmul_float.inl"
+#include "kernels/rowwise.inl"
+#include "kernels/attention.inl"
+#include "kernels/table.inl"
+// clang-format on

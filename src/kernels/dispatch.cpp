@@ -1,0 +1,60 @@
+#include "kernels/dispatch.h"
+
+#include <fmt/ranges.h>
+
+#include <cstdlib>
+
+#include "base/cpu_info.h"
+
+namespace bantam {
+namespace {
+
+struct Isa {
+  const KernelTable* table;
+  bool (*runs_on)(const CpuInfo&);
+};
+
+// Best first.
+constexpr Isa kIsas[] = {
+    {&internal::kScalarKernels, [](const CpuInfo&) { return true; }},
+};
+
+}  // namespace
+
+std::vector<std::string_view> available_isas() {
+  const CpuInfo cpu = read_cpu_info();
+  std::vector<std::string_view> names;
+  for (const Isa& isa : kIsas)
+    if (isa.runs_on(cpu)) names.push_back(isa.table->name);
+  return names;
+}
+
+std::string_view isa_from_environment() {
+  const char* value = std::getenv("BANTAM_ISA");
+  return value == nullptr ? std::string_view() : value;
+}
+
+Result<const KernelTable*> choose_kernels(std::string_view override_name) {
+  const CpuInfo cpu = read_cpu_info();
+  bool known = false;
+  for (const Isa& isa : kIsas) {
+    if (!override_name.empty() && isa.table->name != override_name) continue;
+    if (isa.runs_on(cpu)) return isa.table;
+    known = true;
+  }
+  const std::string there_are = fmt::format("use one of: {}", fmt::join(available_isas(), ", "));
+  if (known)
+    return std::unexpected(fail(ErrorKind::kConfiguration, "isa_unsupported",
+                                "this machine cannot run the instruction set {}",
+                                quoted(override_name))
+                               .error()
+                               .in("BANTAM_ISA")
+                               .with_hint(there_are));
+  return std::unexpected(fail(ErrorKind::kConfiguration, "isa_unknown",
+                              "{} is no instruction set that bantam knows", quoted(override_name))
+                             .error()
+                             .in("BANTAM_ISA")
+                             .with_hint(there_are));
+}
+
+}  // namespace bantam

@@ -1,0 +1,135 @@
+// The functions of one instruction set, and the choice among them.
+//
+// Laws. Every output element is reduced in one fixed order, which depends neither on how many
+// tokens, rows or sequences are computed in the same call, nor on the thread count, nor on the
+// instruction set: all tables give the same bits. Float sums run over sixteen lanes (element i
+// belongs to lane i % 16, each lane is a chain of fused multiply-adds in order of i) that are added
+// in halves: lane l with l + 8, then + 4, + 2, + 1. Integer sums are exact. exp, tanh and the rest
+// are our own polynomials made of the same fused operations. (The sign and payload of a NaN are
+// not part of the promise; that there is one, is.)
+//
+// Code that computes calls matmul.h, rowwise.h and attention.h; only those look into the table.
+// A table is immutable and lives for ever; any thread may use it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "tensor/dtype.h"
+
+namespace bantam {
+
+// Rows of activations as signed bytes, (T, 256 * groups): each row is padded with zeros to whole
+// groups of 256 elements. For every 32 elements b of a row, with a = max |x|:
+//   scales[b] = a / 127, quants = round(x * (127 / a)) in [-127, 127], ties to even;
+// all zero where a < 2^-100; where a is infinite or NaN, scales[b] is NaN and the quants are zero.
+// |x - scales[b] * quant| <= (a / 254) * (1 + 2^-15).
+struct PackedActivations {
+  std::int64_t tokens = 0;        // T
+  std::int64_t groups = 0;        // of 256 elements a row
+  std::int8_t* quants = nullptr;  // (T, 256 * groups)
+  float* scales = nullptr;        // (T, 8 * groups)
+  std::int32_t* sums = nullptr;   // (T, 16 * groups): sums of 16 quants
+  float* scaled_sums = nullptr;   // (T, 8 * groups): scales[b] * sum of 32 quants
+};
+
+// Packed weight rows of one dtype, all of `width` elements, and where their products go:
+// out[t * out_stride + r] for row r and token t.
+struct DotRows {
+  const std::byte* weights = nullptr;
+  std::int64_t row_bytes = 0;
+  std::int64_t rows = 0;
+  std::int64_t width = 0;
+  float* out = nullptr;
+  std::int64_t out_stride = 0;  // floats
+};
+
+// Products of packed rows with packed activations. Per 32 elements b there is an exact integer
+// S_b (integer sub-scales included) and a float scale w_b, and where the format has minimums a
+// float m_b; with x_b the scale of the activations:
+//   acc[b % 8] = fma(float(S_b), w_b * x_b, acc[b % 8]), then fma(m_b, scaled_sum_b, same);
+// the eight sums are added in halves as above. `scratch` has wide_scratch_bytes(groups) bytes.
+using IntegerDotFunction = void (*)(const DotRows& rows, const PackedActivations& x,
+                                    std::byte* scratch);
+// Products of packed rows with floats; x is (tokens, width).
+using FloatDotFunction = void (*)(const DotRows& rows, const float* x, std::int64_t tokens);
+
+struct IntegerDot {
+  DType type;
+  IntegerDotFunction thin;  // streams the rows once per few tokens
+  IntegerDotFunction wide;  // unpacks panels of 16 rows, for many tokens; the same bits
+};
+struct FloatDot {
+  DType type;
+  FloatDotFunction dot;
+};
+
+// Activation functions of the gated and plain feed-forward. Relative error bounds hold for every
+// finite input: exp 2 ulp, silu 4 ulp; for gelu and gelu_tanh absolute error <= 4 ulp of max(|x|,
+// 2^-10).
+enum class Activation : std::uint8_t { kSilu, kGelu, kGeluTanh, kRelu };
+inline constexpr std::size_t kActivations = 4;
+
+// A range of positions of one KV head, as attention.h hands it to the table.
+struct AttentionSpan;
+
+struct KernelTable {
+  std::string_view name;  // "avx512vnni": what BANTAM_ISA takes
+
+  // --- matmul.h
+  std::span<const IntegerDot> integer_dots;
+  std::span<const FloatDot> float_dots;  // F32, F16, BF16
+  // Packs token row t (of `width` floats) of `to`.
+  void (*pack_row)(const float* x, std::int64_t width, std::int64_t t, const PackedActivations& to);
+
+  // --- rowwise.h says what they compute. n counts floats; out may be an input.
+  void (*rms_norm)(const float* x, const float* weight, float epsilon, float* out, std::int64_t n);
+  void (*layer_norm)(const float* x, const float* weight, const float* bias, float epsilon,
+                     float* out, std::int64_t n);
+  void (*softmax)(float* x, std::int64_t n);
+  void (*rope_interleaved)(float* head, const float* cos, const float* sin, std::int64_t pairs);
+  void (*rope_half)(float* head, const float* cos, const float* sin, std::int64_t pairs);
+  void (*activate[kActivations])(const float* x, float* out, std::int64_t n);
+  void (*gated[kActivations])(const float* gate, const float* up, float* out, std::int64_t n);
+  void (*add)(const float* a, const float* b, float* out, std::int64_t n);
+  void (*multiply)(const float* a, const float* b, float* out, std::int64_t n);
+  void (*scale)(const float* x, float factor, float* out, std::int64_t n);
+  void (*add_scaled)(const float* x, float factor, float* inout, std::int64_t n);
+  void (*soft_cap)(const float* x, float cap, float* out, std::int64_t n);
+  void (*exponential)(const float* x, float* out, std::int64_t n);
+  double (*log_sum_exp)(const float* x, std::int64_t n);
+  std::int64_t (*argmax)(const float* x, std::int64_t n);
+  void (*to_f16)(const float* x, std::uint16_t* out, std::int64_t n);
+  void (*from_f16)(const std::uint16_t* x, float* out, std::int64_t n);
+  void (*to_bf16)(const float* x, std::uint16_t* out, std::int64_t n);
+  void (*from_bf16)(const std::uint16_t* x, float* out, std::int64_t n);
+
+  // --- attention.h
+  void (*attend_f32)(const AttentionSpan& span);
+  void (*attend_f16)(const AttentionSpan& span);
+};
+
+// Scratch of one thread for IntegerDot::wide, 64-byte aligned: a panel of 16 rows.
+inline constexpr std::size_t kPanelBlockBytes = 896;  // 16 rows by 32 elements, with scales
+constexpr std::size_t wide_scratch_bytes(std::int64_t groups) {
+  return static_cast<std::size_t>(groups) * 8 * kPanelBlockBytes;
+}
+
+// The table of that name, or the best one that this machine can run if the name is empty.
+// kConfiguration "isa_unknown" for a name that is none, "isa_unsupported" for one that this
+// machine cannot run; both list what there is. The command line passes the environment variable
+// BANTAM_ISA (see isa_from_environment) and logs the name.
+Result<const KernelTable*> choose_kernels(std::string_view override_name);
+
+// The value of BANTAM_ISA, empty if it is not set.
+std::string_view isa_from_environment();
+
+// Names of the tables that this machine can run, best first; never empty ("scalar" is always
+// there).
+std::vector<std::string_view> available_isas();
+
+}  // namespace bantam

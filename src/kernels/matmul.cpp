@@ -1,0 +1,149 @@
+#include "kernels/matmul.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "base/result.h"
+#include "codec/codec.h"
+#include "kernels/rowwise.h"
+
+namespace bantam {
+namespace {
+
+// Work is shared out in panels of this many rows.
+constexpr std::int64_t kUnitRows = 16;
+// From how many tokens unpacking a panel pays; measured by bench/kernels_bench.
+constexpr std::int64_t kWideFrom = 5;
+
+const IntegerDot* find_integer_dot(const KernelTable& kernels, DType type) {
+  const auto found = std::ranges::find(kernels.integer_dots, type, &IntegerDot::type);
+  return found == kernels.integer_dots.end() ? nullptr : &*found;
+}
+FloatDotFunction find_float_dot(const KernelTable& kernels, DType type) {
+  const auto found = std::ranges::find(kernels.float_dots, type, &FloatDot::type);
+  return found == kernels.float_dots.end() ? nullptr : found->dot;
+}
+
+// How one output is computed: by integers, by floats, or decoded to floats first.
+struct Job {
+  const MatmulOutput* output;
+  const IntegerDot* integer = nullptr;
+  FloatDotFunction floats = nullptr;
+  const Codec* codec = nullptr;  // null: the weight is read as it is
+  std::int64_t first_unit = 0;   // of all jobs' units, this job's first
+};
+
+Job plan(const KernelTable& kernels, const MatmulOutput& output) {
+  const DType type = output.weight.dtype;
+  Job job{.output = &output};
+  job.integer = find_integer_dot(kernels, type);
+  if (job.integer != nullptr) return job;
+  job.floats = find_float_dot(kernels, type);
+  if (job.floats != nullptr) return job;
+  job.codec = find_codec(type);
+  CHECK(job.codec != nullptr, "no codec for {}", dtype_info(type).name);
+  job.floats = find_float_dot(kernels, DType::kF32);
+  return job;
+}
+
+PackedActivations pack(const KernelTable& kernels, ThreadPool& pool, Arena& scratch,
+                       const FloatTensor& x) {
+  const std::int64_t tokens = x.shape.rows(), width = x.shape.last();
+  PackedActivations packed;
+  packed.tokens = tokens;
+  packed.groups = (width + 255) / 256;
+  const auto groups = static_cast<std::size_t>(tokens * packed.groups);
+  packed.quants = scratch.alloc<std::int8_t>(256 * groups);
+  packed.scales = scratch.alloc<float>(8 * groups);
+  packed.sums = scratch.alloc<std::int32_t>(16 * groups);
+  packed.scaled_sums = scratch.alloc<float>(8 * groups);
+  for_each_row(pool, tokens, width,
+               [&](std::int64_t t) { kernels.pack_row(x.row(t), width, t, packed); });
+  return packed;
+}
+
+struct Workspace {
+  const FloatTensor& x;
+  const PackedActivations& packed;
+  std::byte* panel;  // of this worker
+  float* rows;       // of this worker: kUnitRows decoded rows
+};
+
+// Rows [begin, end) of one output.
+void run(const Job& job, std::int64_t begin, std::int64_t end, const Workspace& work) {
+  const TensorView& weight = job.output->weight;
+  DotRows rows{.weights = weight.row(begin),
+               .row_bytes = static_cast<std::int64_t>(weight.bytes_per_row()),
+               .rows = end - begin,
+               .width = weight.shape.last(),
+               .out = job.output->out + begin,
+               .out_stride = job.output->out_stride};
+  if (job.integer != nullptr) {
+    const bool wide = work.packed.tokens >= kWideFrom;
+    (wide ? job.integer->wide : job.integer->thin)(rows, work.packed, work.panel);
+    return;
+  }
+  if (job.codec != nullptr) {
+    const auto width = static_cast<std::size_t>(rows.width);
+    for (std::int64_t r = begin; r < end; ++r)
+      job.codec->decode(weight.row(r), {work.rows + (r - begin) * rows.width, width});
+    rows.weights = reinterpret_cast<const std::byte*>(work.rows);
+    rows.row_bytes = rows.width * static_cast<std::int64_t>(sizeof(float));
+  }
+  job.floats(rows, work.x.data, work.x.shape.rows());
+}
+
+std::int64_t units_of(const MatmulOutput& output) {
+  return (output.weight.shape.rows() + kUnitRows - 1) / kUnitRows;
+}
+
+void check(const FloatTensor& x, const MatmulOutput& output) {
+  CHECK(output.weight.shape.last() == x.shape.last(), "weight {} times activations {}",
+        output.weight.shape.to_string(), x.shape.to_string());
+  CHECK(output.out_stride >= output.weight.shape.rows());
+}
+
+}  // namespace
+
+bool has_integer_dot(DType type) {
+  // Every table has the same ones; a test holds them to it.
+  return find_integer_dot(*choose_kernels("scalar").value(), type) != nullptr;
+}
+
+void matmul(const KernelTable& kernels, ThreadPool& pool, Arena& scratch, FloatTensor x,
+            std::span<const MatmulOutput> outputs) {
+  if (x.shape.rows() == 0) return;
+  std::vector<Job> jobs;
+  std::int64_t units = 0;
+  bool integers = false, decoded = false;
+  for (const MatmulOutput& output : outputs) {
+    check(x, output);
+    jobs.push_back(plan(kernels, output));
+    jobs.back().first_unit = units;
+    units += units_of(output);
+    integers = integers || jobs.back().integer != nullptr;
+    decoded = decoded || jobs.back().codec != nullptr;
+  }
+  const PackedActivations packed = integers ? pack(kernels, pool, scratch, x) : PackedActivations{};
+  const std::size_t panel_bytes =
+      integers && packed.tokens >= kWideFrom ? wide_scratch_bytes(packed.groups) : 0;
+  const std::size_t row_floats = decoded ? static_cast<std::size_t>(kUnitRows * x.shape.last()) : 0;
+  std::byte* panels = scratch.alloc<std::byte>(panel_bytes * pool.size());
+  float* rows = scratch.alloc<float>(row_floats * pool.size());
+
+  pool.parallel_for(
+      static_cast<std::size_t>(units), 1,
+      [&](std::size_t begin, std::size_t end, std::size_t worker) {
+        const Workspace work{x, packed, panels + worker * panel_bytes, rows + worker * row_floats};
+        for (const Job& job : jobs) {
+          const std::int64_t last = job.first_unit + units_of(*job.output);
+          auto unit = std::max(static_cast<std::int64_t>(begin), job.first_unit);
+          for (; unit < std::min(static_cast<std::int64_t>(end), last); ++unit) {
+            const std::int64_t row = (unit - job.first_unit) * kUnitRows;
+            run(job, row, std::min(row + kUnitRows, job.output->weight.shape.rows()), work);
+          }
+        }
+      });
+}
+
+}  // namespace bantam

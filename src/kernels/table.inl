@@ -1,0 +1,50 @@
+// The table of an instruction set, made of everything included before.
+
+template <typename Format>
+constexpr IntegerDot integer_dot() {
+  return {Format::kType, thin_dot<Format>, wide_dot<Format>};
+}
+
+inline constexpr IntegerDot kIntegerDots[] = {
+    integer_dot<FormatQ4_0>(),  integer_dot<FormatQ4_1>(),   integer_dot<FormatQ5_0>(),
+    integer_dot<FormatQ5_1>(),  integer_dot<FormatQ8_0>(),   integer_dot<FormatQ2_K>(),
+    integer_dot<FormatQ3_K>(),  integer_dot<FormatQ4_K>(),   integer_dot<FormatQ5_K>(),
+    integer_dot<FormatQ6_K>(),  integer_dot<FormatIQ4_NL>(), integer_dot<FormatIQ4_XS>(),
+    integer_dot<FormatMXFP4>(),
+};
+inline constexpr FloatDot kFloatDots[] = {
+    {DType::kF32, float_dot<F32Weights>},
+    {DType::kF16, float_dot<F16Weights>},
+    {DType::kBF16, float_dot<BF16Weights>},
+};
+
+constexpr KernelTable make_table(std::string_view name) {
+  return {
+      .name = name,
+      .integer_dots = kIntegerDots,
+      .float_dots = kFloatDots,
+      .pack_row = pack_row,
+      .rms_norm = rms_norm,
+      .layer_norm = layer_norm,
+      .softmax = softmax,
+      .rope_interleaved = rope_interleaved,
+      .rope_half = rope_half,
+      .activate = {unary<Silu>, unary<Gelu>, unary<GeluTanh>, unary<Relu>},
+      .gated = {binary<Gated<Silu>>, binary<Gated<Gelu>>, binary<Gated<GeluTanh>>,
+                binary<Gated<Relu>>},
+      .add = binary<Add>,
+      .multiply = binary<Multiply>,
+      .scale = with_factor<Scale>,
+      .add_scaled = with_factor<AddScaled>,
+      .soft_cap = with_factor<SoftCap>,
+      .exponential = unary<Exponential>,
+      .log_sum_exp = log_sum_exp,
+      .argmax = argmax,
+      .to_f16 = row_to_f16,
+      .from_f16 = row_from_f16,
+      .to_bf16 = row_to_bf16,
+      .from_bf16 = row_from_bf16,
+      .attend_f32 = attend<F32Weights>,
+      .attend_f16 = attend<F16Weights>,
+  };
+}

@@ -1,0 +1,368 @@
+// The vocabulary of vectors, in plain C++: what vec_avx2.h and vec_avx512.h must equal, bit for
+// bit.
+//
+// Included once a translation unit, inside that instruction set's namespace and target region, so
+// there is neither an include guard nor an #include: isa_*.cpp bring the standard headers.
+//
+// Floats is sixteen floats, Ints sixteen 32-bit integers, Bytes 64 bytes, Mask sixteen booleans.
+// Shifts of bytes move bits across neighbouring bytes of a 16-bit lane; the caller masks.
+
+inline constexpr int kLanes = 16;
+// dot_signed(w, x) gives the sum of (w + kSignedDotOffset) * x.
+inline constexpr int kSignedDotOffset = 0;
+// How many tokens share a pass over a panel (matmul_wide.inl) or a row of floats
+// (matmul_float.inl).
+inline constexpr int kWideTokens = 2;
+inline constexpr int kFloatTokens = 2;
+
+struct Floats {
+  float v[16];
+};
+struct Ints {
+  std::int32_t v[16];
+};
+struct Bytes {
+  std::uint8_t v[64];
+};
+struct Mask {
+  bool v[16];
+};
+
+// --- Floats -------------------------------------------------------------------------------------
+
+inline Floats splat(float x) {
+  Floats r;
+  for (float& e : r.v) e = x;
+  return r;
+}
+inline Floats load(const float* p) {
+  Floats r;
+  std::memcpy(r.v, p, sizeof r.v);
+  return r;
+}
+// The first n of sixteen, 0 <= n < 16; zeros in the others' place.
+inline Floats load_part(const float* p, std::int64_t n) {
+  Floats r = splat(0);
+  std::memcpy(r.v, p, static_cast<std::size_t>(n) * sizeof(float));
+  return r;
+}
+inline void store(float* p, const Floats& x) { std::memcpy(p, x.v, sizeof x.v); }
+inline void store_part(float* p, const Floats& x, std::int64_t n) {
+  std::memcpy(p, x.v, static_cast<std::size_t>(n) * sizeof(float));
+}
+inline Floats add(const Floats& a, const Floats& b) {
+  Floats r;
+  for (int i = 0; i < 16; ++i) r.v[i] = a.v[i] + b.v[i];
+  return r;
+}
+inline Floats sub(const Floats& a, const Floats& b) {
+  Floats r;
+  for (int i = 0; i < 16; ++i) r.v[i] = a.v[i] - b.v[i];
+  return r;
+}
+inline Floats mul(const Floats& a, const Floats& b) {
+  Floats r;
+  for (int i = 0; i < 16; ++i) r.v[i] = a.v[i] * b.v[i];
+  return r;
+}
+inline Floats div(const Floats& a, const Floats& b) {
+  Floats r;
+  for (int i = 0; i < 16; ++i) r.v[i] = a.v[i] / b.v[i];
+  return r;
+}
+inline Floats fma(const Floats& a, const Floats& b, const Floats& c) {
+  Floats r;
+  for (int i = 0; i < 16; ++i) r.v[i] = std::fma(a.v[i], b.v[i], c.v[i]);
+  return r;
+}
+// The second operand unless the first is greater (less): so b where either is NaN.
+inline Floats maximum(const Floats& a, const Floats& b) {
+  Floats r;
+  for (int i = 0; i < 16; ++i) r.v[i] = a.v[i] > b.v[i] ? a.v[i] : b.v[i];
+  return r;
+}
+inline Floats minimum(const Floats& a, const Floats& b) {
+  Floats r;
+  for (int i = 0; i < 16; ++i) r.v[i] = a.v[i] < b.v[i] ? a.v[i] : b.v[i];
+  return r;
+}
+inline Mask less(const Floats& a, const Floats& b) {
+  Mask r;
+  for (int i = 0; i < 16; ++i) r.v[i] = a.v[i] < b.v[i];
+  return r;
+}
+inline Floats select(const Mask& m, const Floats& yes, const Floats& no) {
+  Floats r;
+  for (int i = 0; i < 16; ++i) r.v[i] = m.v[i] ? yes.v[i] : no.v[i];
+  return r;
+}
+inline float sum(const Floats& x) {
+  float a[8], b[4];
+  for (int i = 0; i < 8; ++i) a[i] = x.v[i] + x.v[i + 8];
+  for (int i = 0; i < 4; ++i) b[i] = a[i] + a[i + 4];
+  return (b[0] + b[2]) + (b[1] + b[3]);
+}
+// The sums of lanes 0 to 7 and of lanes 8 to 15, each in halves.
+inline void half_sums(const Floats& x, float& low, float& high) {
+  float b[8];
+  for (int i = 0; i < 4; ++i) {
+    b[i] = x.v[i] + x.v[i + 4];
+    b[i + 4] = x.v[i + 8] + x.v[i + 12];
+  }
+  low = (b[0] + b[2]) + (b[1] + b[3]);
+  high = (b[4] + b[6]) + (b[5] + b[7]);
+}
+inline Floats join(float low, float high) {  // eight lanes each
+  Floats r;
+  for (int i = 0; i < 8; ++i) r.v[i] = low, r.v[i + 8] = high;
+  return r;
+}
+inline Floats load_twice(const float* p) {  // eight floats, into both halves
+  Floats r;
+  for (int i = 0; i < 8; ++i) r.v[i] = r.v[i + 8] = p[i];
+  return r;
+}
+inline Floats from_f16(const std::uint16_t* p) {
+  Floats r;
+  for (int i = 0; i < 16; ++i) r.v[i] = f16_to_float(p[i]);
+  return r;
+}
+inline Floats from_bf16(const std::uint16_t* p) {
+  Floats r;
+  for (int i = 0; i < 16; ++i) r.v[i] = bf16_to_float(p[i]);
+  return r;
+}
+inline void to_f16(std::uint16_t* p, const Floats& x) {
+  for (int i = 0; i < 16; ++i) p[i] = float_to_f16(x.v[i]);
+}
+
+// --- Ints ---------------------------------------------------------------------------------------
+
+inline Ints splat_int(std::int32_t x) {
+  Ints r;
+  for (std::int32_t& e : r.v) e = x;
+  return r;
+}
+inline Ints load_ints(const std::int32_t* p) {
+  Ints r;
+  std::memcpy(r.v, p, sizeof r.v);
+  return r;
+}
+inline void store_ints(std::int32_t* p, const Ints& x) { std::memcpy(p, x.v, sizeof x.v); }
+inline Ints add(const Ints& a, const Ints& b) {
+  Ints r;
+  for (int i = 0; i < 16; ++i) r.v[i] = a.v[i] + b.v[i];
+  return r;
+}
+inline Ints sub(const Ints& a, const Ints& b) {
+  Ints r;
+  for (int i = 0; i < 16; ++i) r.v[i] = a.v[i] - b.v[i];
+  return r;
+}
+inline Ints mul(const Ints& a, const Ints& b) {
+  Ints r;
+  for (int i = 0; i < 16; ++i) r.v[i] = a.v[i] * b.v[i];
+  return r;
+}
+inline Ints bit_and(const Ints& a, const Ints& b) {
+  Ints r;
+  for (int i = 0; i < 16; ++i) r.v[i] = a.v[i] & b.v[i];
+  return r;
+}
+// Of numbers without a sign bit.
+inline Ints maximum(const Ints& a, const Ints& b) {
+  Ints r;
+  for (int i = 0; i < 16; ++i) r.v[i] = a.v[i] > b.v[i] ? a.v[i] : b.v[i];
+  return r;
+}
+inline std::int32_t largest(const Ints& x) {
+  std::int32_t r = x.v[0];
+  for (int i = 1; i < 16; ++i) r = x.v[i] > r ? x.v[i] : r;
+  return r;
+}
+template <int kBits>
+inline Ints shift_left(const Ints& x) {
+  Ints r;
+  for (int i = 0; i < 16; ++i)
+    r.v[i] = static_cast<std::int32_t>(static_cast<std::uint32_t>(x.v[i]) << kBits);
+  return r;
+}
+template <int kBits>
+inline Ints shift_right(const Ints& x) {  // of signed numbers
+  Ints r;
+  for (int i = 0; i < 16; ++i) r.v[i] = x.v[i] >> kBits;
+  return r;
+}
+inline Floats to_floats(const Ints& x) {
+  Floats r;
+  for (int i = 0; i < 16; ++i) r.v[i] = static_cast<float>(x.v[i]);
+  return r;
+}
+// To the nearest, ties to even; |x| < 2^31.
+inline Ints to_ints(const Floats& x) {
+  Ints r;
+  for (int i = 0; i < 16; ++i) r.v[i] = static_cast<std::int32_t>(std::lrintf(x.v[i]));
+  return r;
+}
+inline Ints as_ints(const Floats& x) {
+  Ints r;
+  std::memcpy(r.v, x.v, sizeof r.v);
+  return r;
+}
+inline Floats as_floats(const Ints& x) {
+  Floats r;
+  std::memcpy(r.v, x.v, sizeof r.v);
+  return r;
+}
+// Sixteen unsigned bytes: the eight of `low` (first byte lowest), then the eight of `high`.
+inline Ints widen(std::uint64_t low, std::uint64_t high) {
+  Ints r;
+  for (int i = 0; i < 8; ++i) {
+    r.v[i] = static_cast<std::int32_t>(low >> (8 * i) & 0xFF);
+    r.v[i + 8] = static_cast<std::int32_t>(high >> (8 * i) & 0xFF);
+  }
+  return r;
+}
+inline Ints widen_signed(const std::int8_t* p) {
+  Ints r;
+  for (int i = 0; i < 16; ++i) r.v[i] = p[i];
+  return r;
+}
+// As signed bytes, of numbers in [-128, 127].
+inline void narrow(std::int8_t* p, const Ints& x) {
+  for (int i = 0; i < 16; ++i) p[i] = static_cast<std::int8_t>(x.v[i]);
+}
+
+// --- Bytes --------------------------------------------------------------------------------------
+
+inline Bytes splat_byte(std::uint8_t x) {
+  Bytes r;
+  for (std::uint8_t& e : r.v) e = x;
+  return r;
+}
+inline Bytes load_bytes(const void* p) {
+  Bytes r;
+  std::memcpy(r.v, p, sizeof r.v);
+  return r;
+}
+inline void store_bytes(void* p, const Bytes& x) { std::memcpy(p, x.v, sizeof x.v); }
+inline Bytes load_two(const void* low, const void* high) {  // 32 bytes each
+  Bytes r;
+  std::memcpy(r.v, low, 32);
+  std::memcpy(r.v + 32, high, 32);
+  return r;
+}
+inline Bytes load_four(const void* p) {  // four bytes, sixteen times
+  Bytes r;
+  for (int i = 0; i < 16; ++i) std::memcpy(r.v + 4 * i, p, 4);
+  return r;
+}
+// The 32 bytes at p twice, the first copy shifted right by kLow bits, the second by kHigh.
+template <int kLow, int kHigh>
+inline Bytes load_shifted(const void* p) {
+  std::uint16_t half[16];
+  std::memcpy(half, p, sizeof half);
+  Bytes r;
+  for (int i = 0; i < 16; ++i) {
+    const auto low = static_cast<std::uint16_t>(half[i] >> kLow);
+    const auto high = static_cast<std::uint16_t>(half[i] >> kHigh);
+    std::memcpy(r.v + 2 * i, &low, 2);
+    std::memcpy(r.v + 32 + 2 * i, &high, 2);
+  }
+  return r;
+}
+// Two blocks of 16 bytes: the low four bits of each byte of a block, then the high four.
+inline Bytes load_nibbles(const void* low, const void* high) {
+  std::uint8_t bytes[32];
+  std::memcpy(bytes, low, 16);
+  std::memcpy(bytes + 16, high, 16);
+  Bytes r;
+  for (int block = 0; block < 2; ++block)
+    for (int i = 0; i < 16; ++i) {
+      r.v[32 * block + i] = bytes[16 * block + i] & 15;
+      r.v[32 * block + 16 + i] = bytes[16 * block + i] >> 4;
+    }
+  return r;
+}
+inline Bytes bit_and(const Bytes& a, const Bytes& b) {
+  Bytes r;
+  for (int i = 0; i < 64; ++i) r.v[i] = a.v[i] & b.v[i];
+  return r;
+}
+inline Bytes bit_or(const Bytes& a, const Bytes& b) {
+  Bytes r;
+  for (int i = 0; i < 64; ++i) r.v[i] = a.v[i] | b.v[i];
+  return r;
+}
+template <int kBits>
+inline Bytes shift_right(const Bytes& x) {
+  Bytes r;
+  for (int i = 0; i < 64; i += 2) {
+    const int pair = (x.v[i] | x.v[i + 1] << 8) >> kBits;
+    r.v[i] = static_cast<std::uint8_t>(pair & 0xFF);
+    r.v[i + 1] = static_cast<std::uint8_t>(pair >> 8);
+  }
+  return r;
+}
+template <int kBits>
+inline Bytes shift_left(const Bytes& x) {
+  Bytes r;
+  for (int i = 0; i < 64; i += 2) {
+    const int pair = (x.v[i] | x.v[i + 1] << 8) << kBits;
+    r.v[i] = static_cast<std::uint8_t>(pair & 0xFF);
+    r.v[i + 1] = static_cast<std::uint8_t>(pair >> 8 & 0xFF);
+  }
+  return r;
+}
+// `value` in byte i where bit i is set.
+inline Bytes where_set(std::uint64_t bits, std::uint8_t value) {
+  Bytes r;
+  for (int i = 0; i < 64; ++i) r.v[i] = (bits >> i & 1) != 0 ? value : 0;
+  return r;
+}
+inline Bytes look_up(const Bytes& indices,
+                     const std::int8_t* table) {  // 16 levels; indices below 16
+  Bytes r;
+  for (int i = 0; i < 64; ++i) r.v[i] = static_cast<std::uint8_t>(table[indices.v[i]]);
+  return r;
+}
+
+// --- Products -----------------------------------------------------------------------------------
+
+// sums[i] + the four products of bytes 4 i to 4 i + 3: w unsigned and at most 127, x signed.
+inline Ints dot_unsigned(const Ints& sums, const Bytes& w, const Bytes& x) {
+  Ints r = sums;
+  for (int i = 0; i < 64; ++i) r.v[i / 4] += w.v[i] * static_cast<std::int8_t>(x.v[i]);
+  return r;
+}
+// What dot_signed wants of signed weights; once for many products.
+inline Bytes prepare_signed(const Bytes& w) { return w; }
+// The same of signed weights; x in [-127, 127].
+inline Ints dot_signed(const Ints& sums, const Bytes& w, const Bytes& x) {
+  Ints r = sums;
+  for (int i = 0; i < 64; ++i)
+    r.v[i / 4] += static_cast<std::int8_t>(w.v[i]) * static_cast<std::int8_t>(x.v[i]);
+  return r;
+}
+// Each four neighbouring lanes added: sixteen sums, four of each argument.
+inline Ints sums_of_four(const Ints (&x)[4]) {
+  Ints r;
+  for (int i = 0; i < 16; ++i) {
+    const std::int32_t* p = x[i / 4].v + 4 * (i % 4);
+    r.v[i] = p[0] + p[1] + p[2] + p[3];
+  }
+  return r;
+}
+// Each two neighbouring lanes added: eight sums of a, eight of b.
+inline Ints sums_of_two(const Ints& a, const Ints& b) {
+  Ints r;
+  for (int i = 0; i < 8; ++i) {
+    r.v[i] = a.v[2 * i] + a.v[2 * i + 1];
+    r.v[i + 8] = b.v[2 * i] + b.v[2 * i + 1];
+  }
+  return r;
+}
+// Each eight neighbouring lanes added: eight sums of a, eight of b.
+inline Ints sums_of_eight(const Ints (&a)[4], const Ints (&b)[4]) {
+  return sums_of_two(sums_of_four(a), sums_of_four(b));
+}
