@@ -1,8 +1,8 @@
 // The normalizers of tokenizer.json: NFC, NFD, NFKC, NFKD, Lowercase, StripAccents, Strip, Prepend,
 // Replace, ByteLevel, Nmt, BertNormalizer, Precompiled and Sequence.
 //
-// Immutable; any thread. The output is at most kMaxGrowth times the input plus a constant (S17):
-// a pipeline that could exceed that is refused when it is parsed.
+// Immutable; any thread. A pipeline whose own strings could make a text more than kMaxGrowth times
+// as long is refused when it is parsed (S17).
 #pragma once
 
 #include <memory>
@@ -14,6 +14,8 @@
 #include "base/result.h"
 
 namespace bantam {
+
+inline constexpr std::size_t kMaxGrowth = 64;
 
 class Normalizer {
  public:

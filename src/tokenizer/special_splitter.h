@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -36,37 +37,41 @@ class SpecialSplitter {
   bool empty() const { return entries_.empty(); }
 
   // The parts of `text` in order; plain ones are never empty. Control tokens are found only if
-  // `control`, and then as if the others did not exist.
-  std::vector<TextPart> split(std::string_view text, bool control) const;
+  // `control`, and not where they overlap one of `plain` (sorted, disjoint, within the text).
+  std::vector<TextPart> split(std::string_view text, bool control,
+                              std::span<const ByteRange> plain = {}) const;
 
  private:
+  struct Node {
+    std::int32_t first_edge = -1;  // into edges_
+    std::int32_t fail = 0;         // the node of the longest proper suffix
+    std::int32_t own = -1;         // the entry that ends here
+    std::int32_t shorter = 0;      // the nearest node along the failure links that ends an entry
+    std::int32_t user = -1;        // the longest user-defined entry that is a suffix
+  };
+  struct Edge {
+    std::uint8_t byte;
+    std::int32_t node, next;
+  };
   struct Match {
     std::size_t begin;
     std::int32_t entry;
   };
-  // One automaton over some of the entries.
-  struct Automaton {
-    struct Node {
-      std::int32_t first_edge = -1;  // into edges
-      std::int32_t fail = 0;
-      std::int32_t entry = -1;  // longest entry that is a suffix of this node's path
-    };
-    struct Edge {
-      std::uint8_t byte;
-      std::int32_t node, next;
-    };
-    std::vector<Node> nodes;
-    std::vector<Edge> edges;
-    std::array<std::int32_t, 256> root{};  // edges of the root, 0 if none
 
-    void build(std::span<const Entry> entries, bool control);
-    std::int32_t child(std::int32_t node, std::uint8_t byte) const;
-    // Where a token begins, from the last to the first.
-    std::vector<Match> find(std::string_view text) const;
-  };
+  std::int32_t child(std::int32_t node, std::uint8_t byte) const;
+  void add(std::int32_t entry);
+  void link();
+  // The longest entry that begins where `node` was reached and that has at most `room` bytes or is
+  // user-defined; -1 if none.
+  std::int32_t longest(std::int32_t node, std::size_t room) const;
+  // Where a token begins, from the last to the first.
+  std::vector<Match> find(std::string_view text, bool control,
+                          std::span<const ByteRange> plain) const;
 
   std::vector<Entry> entries_;
-  Automaton all_, user_defined_;
+  std::vector<Node> nodes_;
+  std::vector<Edge> edges_;
+  std::array<std::int32_t, 256> root_{};  // edges of the root, 0 if none
 };
 
 }  // namespace bantam

@@ -12,6 +12,7 @@
 //   add_eos_token) bantam.tokenizer.normalizer    JSON text of tokenizer.json's /normalizer
 //   bantam.tokenizer.pre_tokenizer JSON text of tokenizer.json's /pre_tokenizer, replaces
 //                                  tokenizer.ggml.pre
+//   bantam.tokenizer.ignore_merges BPE: a word that is a token is that token
 #pragma once
 
 #include <array>
@@ -78,10 +79,12 @@ class Vocab {
 
  private:
   Result<void> read_pieces(const Metadata& metadata);
-  Result<void> read_types_and_scores(const Metadata& metadata);
+  Result<void> read_types(const Metadata& metadata);
+  Result<void> read_scores(const Metadata& metadata);
   Result<void> index_pieces();
   Result<void> index_bytes();
   Result<void> read_added(const Metadata& metadata);
+  std::size_t slot_of(std::string_view piece) const;
 
   std::string text_;                  // all spellings in a row
   std::vector<std::uint32_t> begin_;  // size() + 1 offsets into it
