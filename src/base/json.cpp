@@ -6,9 +6,11 @@
 #include <charconv>
 #include <cmath>
 #include <new>
+#include <optional>
 #include <stdexcept>
 #include <unordered_set>
 
+#include "base/json_events.h"
 #include "base/unicode.h"
 
 namespace bantam {
@@ -28,6 +30,21 @@ struct HandlerLimits {
   static constexpr std::size_t max_key_size = json::string::max_size();
   static constexpr std::size_t max_string_size = json::string::max_size();
 };
+
+// The nearest double to these digits; nothing when it is out of range. `rough` is the library's.
+std::optional<double> exact_double(std::string_view digits, double rough) {
+  double exact = 0;
+  const char* end = digits.data() + digits.size();
+  const auto [stop, status] = std::from_chars(digits.data(), end, exact);
+  if (status == std::errc::result_out_of_range) {
+    // Both ends of the range are reported alike; the library's value tells them apart.
+    if (!(std::abs(rough) < 1)) return std::nullopt;
+    return std::copysign(0.0, rough);
+  }
+  CHECK(status == std::errc() && stop == end, "number {}", digits);
+  if (!std::isfinite(exact)) return std::nullopt;
+  return exact;
+}
 
 // Builds the value. Counts member names, so that the caller can tell whether an object has lost
 // one to a duplicate.
@@ -81,25 +98,13 @@ class ValueHandler : public HandlerLimits {
   }
   bool on_double(double rough, Text part, Code& code) {
     digits_ += std::string_view(part);
-    double exact = 0;
-    const char* end = digits_.data() + digits_.size();
-    const auto [stop, status] = std::from_chars(digits_.data(), end, exact);
-    if (status == std::errc::result_out_of_range) {
-      // Both ends of the range are reported alike; the library's own value tells them apart.
-      if (!(std::abs(rough) < 1)) {
-        code = make_error_code(json::error::exponent_overflow);
-        return false;
-      }
-      exact = std::copysign(0.0, rough);
-    } else {
-      CHECK(status == std::errc() && stop == end, "number {}", digits_);
-    }
-    if (!std::isfinite(exact)) {
+    const auto exact = exact_double(digits_, rough);
+    if (!exact) {
       code = make_error_code(json::error::exponent_overflow);
       return false;
     }
     digits_.clear();
-    stack.push_double(exact);
+    stack.push_double(*exact);
     return true;
   }
   bool on_bool(bool value, Code&) {
@@ -164,6 +169,65 @@ class DuplicateHandler : public HandlerLimits {
 
  private:
   std::vector<std::unordered_set<std::string>> open_;
+};
+
+// Hands everything on. Stops at the first error of the receiver, which it keeps.
+class EventHandler : public HandlerLimits {
+ public:
+  explicit EventHandler(JsonEvents& receiver) : receiver_(receiver) {}
+
+  bool on_document_begin(Code&) { return true; }
+  bool on_document_end(Code&) { return true; }
+  bool on_object_begin(Code& code) { return pass(receiver_.begin_object(), code); }
+  bool on_object_end(std::size_t, Code& code) { return pass(receiver_.end_object(), code); }
+  bool on_array_begin(Code& code) { return pass(receiver_.begin_array(), code); }
+  bool on_array_end(std::size_t, Code& code) { return pass(receiver_.end_array(), code); }
+  bool on_key_part(Text part, std::size_t, Code&) { return collect(part); }
+  bool on_key(Text part, std::size_t, Code& code) {
+    collect(part);
+    return pass(receiver_.key(text_), code);
+  }
+  bool on_string_part(Text part, std::size_t, Code&) { return collect(part); }
+  bool on_string(Text part, std::size_t, Code& code) {
+    collect(part);
+    return pass(receiver_.string(text_), code);
+  }
+  bool on_number_part(Text part, Code&) { return collect(part); }
+  bool on_int64(std::int64_t value, Text, Code& code) {
+    return pass(receiver_.integer(value), code);
+  }
+  bool on_uint64(std::uint64_t value, Text, Code& code) {
+    return pass(receiver_.natural(value), code);
+  }
+  bool on_double(double rough, Text part, Code& code) {
+    collect(part);
+    const auto exact = exact_double(text_, rough);
+    if (exact) return pass(receiver_.real(*exact), code);
+    code = make_error_code(json::error::exponent_overflow);
+    return false;
+  }
+  bool on_bool(bool value, Code& code) { return pass(receiver_.boolean(value), code); }
+  bool on_null(Code& code) { return pass(receiver_.null(), code); }
+  bool on_comment_part(Text, Code&) { return true; }
+  bool on_comment(Text, Code&) { return true; }
+
+  std::optional<Error> error;
+
+ private:
+  bool collect(Text part) {
+    text_ += std::string_view(part);
+    return true;
+  }
+  bool pass(Result<void> result, Code& code) {
+    text_.clear();
+    if (result) return true;
+    error = std::move(result).error();
+    code = make_error_code(json::error::test_failure);
+    return false;
+  }
+
+  JsonEvents& receiver_;
+  std::string text_;
 };
 
 std::size_t count_members(const Json& root) {
@@ -256,9 +320,23 @@ Result<Json> parse(std::string_view text, const JsonLimits& limits) {
   return value;
 }
 
-}  // namespace
+Result<void> parse_events(std::string_view text, JsonEvents& receiver, const JsonLimits& limits) {
+  json::parse_options options;
+  options.max_depth = std::min(limits.max_depth, kHighestDepth);
+  json::basic_parser<EventHandler> parser(options, receiver);
+  Code code;
+  const std::size_t offset = parser.write_some(false, text.data(), text.size(), code);
+  if (auto& error = parser.handler().error)
+    return std::unexpected(std::move(*error).in(place(text, std::min(offset, text.size()))));
+  if (code) return explain(text, offset, code, limits);
+  if (offset < text.size())
+    return explain(text, offset, make_error_code(json::error::extra_data), limits);
+  return {};
+}
 
-Result<Json> parse_json(std::string_view text, const JsonLimits& limits) {
+// What can be said before the parser runs; and its exceptions as errors.
+template <typename Parse>
+auto guarded(std::string_view text, const JsonLimits& limits, Parse parse) -> decltype(parse()) {
   if (text.size() > limits.max_bytes)
     return fail(ErrorKind::kTooLarge, "json_too_large", "{} bytes of JSON, the limit is {}",
                 text.size(), limits.max_bytes);
@@ -267,13 +345,24 @@ Result<Json> parse_json(std::string_view text, const JsonLimits& limits) {
   if (text.find_first_not_of(" \t\r\n") == text.npos)
     return malformed(text, text.size(), "expected JSON, found nothing");
   try {
-    return parse(text, limits);
+    return parse();
   } catch (const std::bad_alloc&) {
     return fail(ErrorKind::kTooLarge, "json_too_large", "no memory for {} bytes of JSON",
                 text.size());
   } catch (const std::length_error&) {
     return fail(ErrorKind::kTooLarge, "json_too_large", "a JSON string or array is too long");
   }
+}
+
+}  // namespace
+
+Result<Json> parse_json(std::string_view text, const JsonLimits& limits) {
+  return guarded(text, limits, [&] { return parse(text, limits); });
+}
+
+Result<void> parse_json_events(std::string_view text, JsonEvents& receiver,
+                               const JsonLimits& limits) {
+  return guarded(text, limits, [&] { return parse_events(text, receiver, limits); });
 }
 
 std::string_view json_type_name(const Json& value) {

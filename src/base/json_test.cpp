@@ -9,6 +9,8 @@
 #include <limits>
 #include <random>
 
+#include "base/json_events.h"
+
 namespace bantam {
 namespace {
 
@@ -158,6 +160,58 @@ TEST(ParseJson, MessagesStayShort) {
   EXPECT_LT(error_of("[" + std::string(100'000, 'x')).to_string().size(), 1024u);
   const std::string name(100'000, 'k');
   EXPECT_LT(error_of("{\"" + name + "\":1,\"" + name + "\":1}").to_string().size(), 1024u);
+}
+
+// Writes the events down, and objects to one word.
+class Recorder : public JsonEvents {
+ public:
+  Result<void> begin_object() override { return add("{"); }
+  Result<void> end_object() override { return add("}"); }
+  Result<void> begin_array() override { return add("["); }
+  Result<void> end_array() override { return add("]"); }
+  Result<void> key(std::string_view name) override { return add(fmt::format("{}:", name)); }
+  Result<void> string(std::string_view text) override {
+    if (text == "bad") return fail(ErrorKind::kUnsupported, "bad_word", "no bad words");
+    return add(text);
+  }
+  Result<void> integer(std::int64_t value) override { return add(fmt::to_string(value)); }
+  Result<void> natural(std::uint64_t value) override { return add(fmt::to_string(value)); }
+  Result<void> real(double value) override { return add(fmt::format("{}", value)); }
+  Result<void> boolean(bool value) override { return add(value ? "T" : "F"); }
+  Result<void> null() override { return add("N"); }
+
+  std::string events;
+
+ private:
+  Result<void> add(std::string_view word) {
+    events += word;
+    events += ' ';
+    return {};
+  }
+};
+
+TEST(ParseJsonEvents, ComeInOrder) {
+  Recorder recorder;
+  const auto result = parse_json_events(
+      R"({"a":[1,-2,18446744073709551615,0.1,"x\ty",""],"a":{"b\n":null},"c":[true,false]})",
+      recorder);
+  ASSERT_TRUE(result) << result.error().to_string();
+  EXPECT_EQ(recorder.events,
+            "{ a: [ 1 -2 18446744073709551615 0.1 x\ty  ] a: { b\n: N } c: [ T F ] } ");
+}
+
+TEST(ParseJsonEvents, ErrorsOfTheReceiverAndOfTheTextCarryThePlace) {
+  Recorder recorder;
+  const auto objection = parse_json_events("[1,\n  \"bad\", 2]", recorder);
+  ASSERT_FALSE(objection);
+  EXPECT_EQ(objection.error().code, "bad_word");
+  EXPECT_THAT(objection.error().where, HasSubstr("line 2"));
+  EXPECT_EQ(recorder.events, "[ 1 ");
+  EXPECT_EQ(parse_json_events("[1,]", recorder).error().code, "invalid_json");
+  EXPECT_EQ(parse_json_events("[1] 2", recorder).error().code, "invalid_json");
+  EXPECT_EQ(parse_json_events("[1e999]", recorder).error().code, "invalid_json");
+  EXPECT_EQ(parse_json_events(std::string(100, '['), recorder).error().code, "json_depth");
+  EXPECT_EQ(parse_json_events("[1]", recorder, {.max_bytes = 2}).error().code, "json_too_large");
 }
 
 TEST(WriteJson, DoublesLookLikePythons) {

@@ -75,8 +75,9 @@ template <typename... Args>
 // Input as it may be shown in a message: in double quotes, control bytes and broken UTF-8 escaped
 // as \xNN, cut after `limit` characters with an ellipsis.
 std::string quoted(std::string_view text, std::size_t limit = 64);
-// Without this one a std::string would find std::quoted by argument-dependent lookup.
+// Without these a std::string would find std::quoted by argument-dependent lookup.
 inline std::string quoted(const std::string& text) { return quoted(std::string_view(text)); }
+inline std::string quoted(std::string& text) { return quoted(std::string_view(text)); }
 inline std::string quoted(const char* text) { return quoted(std::string_view(text)); }
 
 namespace internal {

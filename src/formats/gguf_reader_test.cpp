@@ -120,7 +120,7 @@ TEST(GgufReader, NamesWhatAWrongFileLooksLike) {
       {"<html><body>404", "HTML"},
       {"version https://git-lfs.github.com/spec/v1", "Git LFS"},
       {"{\"error\": 1}", "JSON"},
-      {std::string("\x10\0\0\0\0\0\0\0{\"a\":{}}      ", 24), "safetensors"},
+      {std::string("\x10\0\0\0\0\0\0\0{\"a\":{}}      ", 22), "safetensors"},
       {std::string(64, '\0'), "zeros"},
       {"hello", "unknown data"}};
   for (const auto& [text, expected] : cases)
