@@ -64,8 +64,20 @@ constexpr float narrow(double value) {
   return static_cast<float>(value);
 }
 
+constexpr double widen(float value) { return value; }
+
+// Finite values past the range of a format become its largest.
+constexpr float hold(float value, float limit) {
+  return value > limit ? limit : value < -limit ? -limit : value;
+}
 constexpr std::uint16_t saturate_to_bf16(float value) {
-  return float_to_bf16(value > kBF16Max ? kBF16Max : value < -kBF16Max ? -kBF16Max : value);
+  return float_to_bf16(hold(value, kBF16Max));
+}
+constexpr std::uint8_t saturate_to_f8e4m3(float value) {
+  return float_to_f8e4m3(hold(value, kF8E4M3Max));
+}
+constexpr std::uint8_t saturate_to_f8e5m2(float value) {
+  return float_to_f8e5m2(hold(value, kF8E5M2Max));
 }
 
 // --- The table ----------------------------------------------------------------------------------
@@ -86,9 +98,9 @@ constexpr auto kCodecs = std::to_array<Codec>({
     {DType::kF32, decode_each<float, same>, encode_each<float, same>},
     {DType::kF16, decode_each<U16, f16_to_float>, encode_each<U16, saturate_to_f16>},
     {DType::kBF16, decode_each<U16, bf16_to_float>, encode_each<U16, saturate_to_bf16>},
-    {DType::kF64, decode_each<double, narrow>, nullptr},
-    {DType::kF8E4M3, decode_each<U8, f8e4m3_to_float>, nullptr},
-    {DType::kF8E5M2, decode_each<U8, f8e5m2_to_float>, nullptr},
+    {DType::kF64, decode_each<double, narrow>, encode_each<double, widen>},
+    {DType::kF8E4M3, decode_each<U8, f8e4m3_to_float>, encode_each<U8, saturate_to_f8e4m3>},
+    {DType::kF8E5M2, decode_each<U8, f8e5m2_to_float>, encode_each<U8, saturate_to_f8e5m2>},
     codec<BlockQ4_0>(),
     codec<BlockQ4_1>(),
     codec<BlockQ5_0>(),

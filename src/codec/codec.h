@@ -3,7 +3,7 @@
 //
 // What the bytes of each type mean is in tensor/storage_types.h. Decoding is correctly rounded.
 // Encoding is deterministic: the same bytes on every machine.
-//  * F16 and BF16 round to nearest, ties to even; a finite value past their range becomes their
+//  * F16, BF16 and F8 round to nearest, ties to even; a finite value past their range becomes their
 //    largest, so that finite weights never turn into infinities. The same holds for block scales.
 //  * Q4_0, Q4_1, Q5_0, Q5_1 and Q8_0 without importance are the reference quantizer's blocks, bit
 //    for bit, and a fixed point: encoding what was decoded gives the same bytes (for Q4_1 and Q5_1

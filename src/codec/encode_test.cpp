@@ -116,8 +116,9 @@ TEST_P(Encode, LargestFloatsSaturateWithTheirSign) {
   x[40] = -FLT_MAX;
   x[77] = 1.0f;
   const std::vector<float> back = round_trip(GetParam(), x);
-  EXPECT_GE(back[3], 60000.0f);
-  EXPECT_LE(back[40], -60000.0f);
+  const float least = GetParam() == DType::kF8E4M3 ? kF8E4M3Max : kF8E5M2Max;
+  EXPECT_GE(back[3], least);
+  EXPECT_LE(back[40], -least);
   for (const float value : back) EXPECT_TRUE(std::isfinite(value));
 }
 
@@ -179,6 +180,7 @@ TEST(EncodeFloats, PastTheRangeOfF16IsItsLargestValue) {
   EXPECT_EQ(round_trip(DType::kF16, x), expected);
   EXPECT_EQ(round_trip(DType::kBF16, std::vector<float>{FLT_MAX, -FLT_MAX}),
             (std::vector<float>{kBF16Max, -kBF16Max}));
+  EXPECT_EQ(round_trip(DType::kF8E4M3, x), (std::vector<float>{448, 448, 448, 448, -448, 448}));
 }
 
 TEST(EncodeFloats, NaNsAndInfinitiesOfF32AreKept) {
@@ -305,8 +307,9 @@ TEST(QuantizeError, AnOutlierStaysInItsGroup) {
 // --- Encoding what was decoded ------------------------------------------------------------------
 
 TEST(QuantizeTwice, OneScaleFormatsAreAFixedPoint) {
-  for (const DType type : {DType::kF32, DType::kF16, DType::kBF16, DType::kQ4_0, DType::kQ5_0,
-                           DType::kQ8_0, DType::kQ4_1, DType::kQ5_1}) {
+  for (const DType type :
+       {DType::kF32, DType::kF64, DType::kF16, DType::kBF16, DType::kF8E4M3, DType::kF8E5M2,
+        DType::kQ4_0, DType::kQ5_0, DType::kQ8_0, DType::kQ4_1, DType::kQ5_1}) {
     for (const double scale : {1e-3, 0.02, 1.0, 1e4}) {
       const auto once = encode(type, gaussian(32 * 2000, scale));
       EXPECT_EQ(encode(type, decode(type, once)), once) << dtype_info(type).name << " at " << scale;
