@@ -14,6 +14,8 @@ endif()
 add_compile_options(
   -Wall -Wextra -Werror -Wformat=2 -Wconversion -Wsign-conversion -Wshadow
   -Wimplicit-fallthrough -Wnon-virtual-dtor -Woverloaded-virtual
+  # Members left out of a designated initialiser have their defaults; that is what it is for.
+  -Wno-missing-designated-field-initializers
   -fno-delete-null-pointer-checks -fvisibility=hidden
   # One result on every machine: a product and a sum fuse only where the source says fma.
   -ffp-contract=off)

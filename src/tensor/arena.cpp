@@ -51,6 +51,13 @@ void Arena::reset() {
   used_before_ = 0;
 }
 
+void Arena::rewind(const Mark& mark) {
+  CHECK(mark.chunk < current_ || (mark.chunk == current_ && mark.offset <= offset_));
+  current_ = mark.chunk;
+  offset_ = mark.offset;
+  used_before_ = mark.used_before;
+}
+
 std::size_t Arena::capacity() const {
   std::size_t total = 0;
   for (const Chunk& chunk : chunks_) total += chunk.bytes;

@@ -51,6 +51,14 @@ class Arena {
   // Everything allocated so far is gone.
   void reset();
 
+  // A place to come back to: rewind(mark) gives up all that was allocated after mark() returned it.
+  // Marks are given up in the reverse order of their making, and by reset().
+  struct Mark {
+    std::size_t chunk, offset, used_before;
+  };
+  Mark mark() const { return {current_, offset_, used_before_}; }
+  void rewind(const Mark& mark);
+
   std::size_t used() const { return used_before_ + offset_; }  // since reset, with padding
   std::size_t high_water() const { return high_water_; }       // the largest used() so far
   std::size_t capacity() const;                                // held from the system

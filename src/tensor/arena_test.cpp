@@ -50,6 +50,20 @@ TEST(Arena, SecondStepTakesNothingFromTheSystem) {
   EXPECT_EQ(arena.used(), used);
 }
 
+TEST(Arena, RewindGivesUpWhatCameAfterTheMarkOnly) {
+  Arena arena;
+  float* const kept = arena.alloc<float>(1000);
+  kept[999] = 7.0f;
+  const Arena::Mark mark = arena.mark();
+  const std::size_t used = arena.used();
+  float* const first = arena.alloc<float>(10);
+  for (std::size_t i = 1; i < 100; ++i) arena.alloc<float>(997 * i);  // several chunks on
+  arena.rewind(mark);
+  EXPECT_EQ(arena.used(), used);
+  EXPECT_EQ(arena.alloc<float>(10), first);
+  EXPECT_EQ(kept[999], 7.0f);
+}
+
 TEST(Arena, HighWaterMarkSurvivesReset) {
   Arena arena;
   EXPECT_EQ(arena.high_water(), 0u);
