@@ -1,0 +1,51 @@
+#include "nn/kv.h"
+
+#include "base/result.h"
+
+namespace bantam {
+
+KvLayout::KvLayout(std::span<const KvLayerShape> layers, DType dtype)
+    : layers_(layers.begin(), layers.end()), dtype_(dtype) {
+  CHECK(dtype == DType::kF32 || dtype == DType::kF16, "keys and values are F32 or F16");
+  constexpr std::size_t kAlignment = 64;
+  const std::size_t element_bytes = dtype_info(dtype).block_bytes;
+  for (const KvLayerShape& layer : layers_) {
+    for (const std::int64_t width : {layer.key_width, layer.value_width}) {
+      offsets_.push_back(block_bytes_);
+      const auto elements = static_cast<std::size_t>(layer.kv_heads * kBlockTokens * width);
+      block_bytes_ += (elements * element_bytes + kAlignment - 1) / kAlignment * kAlignment;
+    }
+  }
+}
+
+KvSequence::KvSequence(const KvLayout& layout)
+    : layout_(&layout), parts_(static_cast<std::size_t>(2 * layout.layers())) {}
+
+void KvSequence::append_block(std::byte* block) {
+  blocks_.push_back(block);
+  for (std::int64_t layer = 0; layer < layout_->layers(); ++layer) {
+    const auto slot = static_cast<std::size_t>(2 * layer);
+    parts_[slot].push_back(block + layout_->key_offset(layer));
+    parts_[slot + 1].push_back(block + layout_->value_offset(layer));
+  }
+}
+
+void KvSequence::truncate_blocks(std::int64_t count) {
+  CHECK(count >= 0 && static_cast<std::size_t>(count) <= blocks_.size());
+  blocks_.resize(static_cast<std::size_t>(count));
+  for (auto& part : parts_) part.resize(static_cast<std::size_t>(count));
+}
+
+std::int64_t KvSequence::capacity() const {
+  return static_cast<std::int64_t>(blocks_.size()) * KvLayout::kBlockTokens;
+}
+
+std::byte* const* KvSequence::keys(std::int64_t layer) const {
+  return parts_[static_cast<std::size_t>(2 * layer)].data();
+}
+
+std::byte* const* KvSequence::values(std::int64_t layer) const {
+  return parts_[static_cast<std::size_t>(2 * layer + 1)].data();
+}
+
+}  // namespace bantam
