@@ -1,0 +1,16 @@
+#include "models/spec.h"
+
+namespace bantam {
+
+KvLayout kv_layout(const ArchSpec& spec, DType dtype) {
+  std::vector<KvLayerShape> layers;
+  layers.reserve(spec.layers.size());
+  for (const LayerSpec& layer : spec.layers) {
+    layers.push_back({.kv_heads = layer.attention.kv_heads,
+                      .key_width = layer.attention.key_width,
+                      .value_width = layer.attention.value_width});
+  }
+  return KvLayout(layers, dtype);
+}
+
+}  // namespace bantam

@@ -1,0 +1,151 @@
+#include "models/weights.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "codec/codec.h"
+
+namespace bantam {
+namespace {
+
+constexpr std::size_t kMessageBudget = 800;  // an error stays under 1 KiB
+
+std::string list_within_budget(const std::vector<std::string>& items) {
+  std::string text;
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    if (text.size() + items[i].size() > kMessageBudget) {
+      return text + fmt::format(" and {} more", items.size() - i);
+    }
+    if (i > 0) text += ", ";
+    text += items[i];
+  }
+  return text;
+}
+
+}  // namespace
+
+TensorView WeightBinder::matrix(const std::string& name, const Shape& shape) {
+  const TensorView* found = file_.find(name);
+  if (found == nullptr) {
+    missing_.push_back(name);
+    return {};
+  }
+  used_.push_back(name);
+  if (found->shape != shape) {
+    problem(
+        fmt::format("{} has shape {}, not {}", name, found->shape.to_string(), shape.to_string()));
+    return {};
+  }
+  if (find_codec(found->dtype) == nullptr) {
+    problem(
+        fmt::format("{} is {}, which cannot be computed yet", name, dtype_info(found->dtype).name));
+    return {};
+  }
+  return *found;
+}
+
+TensorView WeightBinder::vector(const std::string& name, std::int64_t size) {
+  const TensorView view = matrix(name, Shape{size});
+  if (view.data != nullptr && view.dtype != DType::kF32) {
+    problem(fmt::format("{} is {}, not F32", name, dtype_info(view.dtype).name));
+    return {};
+  }
+  return view;
+}
+
+TensorView WeightBinder::optional_vector(const std::string& name, std::int64_t size) {
+  return has(name) ? vector(name, size) : TensorView{};
+}
+
+Linear WeightBinder::linear(const std::string& prefix, std::int64_t outputs, std::int64_t inputs) {
+  return {.weight = matrix(prefix + ".weight", Shape{outputs, inputs}),
+          .bias = optional_vector(prefix + ".bias", outputs)};
+}
+
+std::vector<Linear> WeightBinder::expert_linears(const std::string& prefix, std::int64_t experts,
+                                                 std::int64_t outputs, std::int64_t inputs) {
+  const TensorView stack = matrix(prefix + ".weight", Shape{experts, outputs, inputs});
+  std::vector<Linear> linears;
+  if (stack.data == nullptr) return linears;
+  for (std::int64_t expert = 0; expert < experts; ++expert) {
+    TensorView one = stack.slice(expert, expert + 1);
+    one.shape = Shape{outputs, inputs};
+    linears.push_back({.weight = one, .bias = {}});
+  }
+  return linears;
+}
+
+Result<void> WeightBinder::finish() const {
+  std::vector<std::string> parts;
+  if (!missing_.empty())
+    parts.push_back(fmt::format("{} missing: {}", missing_.size() == 1 ? "tensor" : "tensors",
+                                list_within_budget(missing_)));
+  if (!problems_.empty()) parts.push_back(list_within_budget(problems_));
+  if (!parts.empty()) {
+    return fail(ErrorKind::kMalformed, "weights_invalid", "{}", fmt::join(parts, "; "));
+  }
+  std::vector<std::string> extra;
+  for (const NamedTensor& tensor : file_.tensors()) {
+    if (std::ranges::find(used_, tensor.name) == used_.end()) extra.push_back(tensor.name);
+  }
+  if (!extra.empty()) {
+    log_warning("{} tensors of the file are not part of the model: {}", extra.size(),
+                list_within_budget(extra));
+  }
+  return {};
+}
+
+namespace {
+
+LayerWeights bind_layer(WeightBinder& bind, const ArchSpec& spec, std::int64_t index) {
+  const LayerSpec& layer = spec.layers[static_cast<std::size_t>(index)];
+  const AttentionSpec& attention = layer.attention;
+  const std::string prefix = fmt::format("blk.{}.", index);
+  const std::int64_t queries = attention.heads * attention.key_width;
+
+  LayerWeights weights;
+  weights.attention_norm = bind.vector(prefix + "attn_norm.weight", spec.width);
+  weights.query = bind.linear(prefix + "attn_q", queries, spec.width);
+  weights.key =
+      bind.linear(prefix + "attn_k", attention.kv_heads * attention.key_width, spec.width);
+  weights.value =
+      bind.linear(prefix + "attn_v", attention.kv_heads * attention.value_width, spec.width);
+  weights.output =
+      bind.linear(prefix + "attn_output", spec.width, attention.heads * attention.value_width);
+  weights.ffn_norm = bind.vector(prefix + "ffn_norm.weight", spec.width);
+  if (layer.experts == 0) {
+    weights.gate = bind.linear(prefix + "ffn_gate", layer.ffn_width, spec.width);
+    weights.up = bind.linear(prefix + "ffn_up", layer.ffn_width, spec.width);
+    weights.down = bind.linear(prefix + "ffn_down", spec.width, layer.ffn_width);
+  } else {
+    weights.router = bind.linear(prefix + "ffn_gate_inp", layer.experts, spec.width);
+    weights.experts.gate =
+        bind.expert_linears(prefix + "ffn_gate_exps", layer.experts, layer.ffn_width, spec.width);
+    weights.experts.up =
+        bind.expert_linears(prefix + "ffn_up_exps", layer.experts, layer.ffn_width, spec.width);
+    weights.experts.down =
+        bind.expert_linears(prefix + "ffn_down_exps", layer.experts, spec.width, layer.ffn_width);
+  }
+  return weights;
+}
+
+}  // namespace
+
+Result<DecoderWeights> bind_decoder_weights(const WeightFile& file, const ArchSpec& spec) {
+  WeightBinder bind(file);
+  DecoderWeights weights;
+  weights.embedding = bind.matrix("token_embd.weight", Shape{spec.vocab, spec.width});
+  for (std::int64_t layer = 0; layer < spec.layer_count(); ++layer) {
+    weights.layers.push_back(bind_layer(bind, spec, layer));
+  }
+  weights.output_norm = bind.vector("output_norm.weight", spec.width);
+  // A model that ties its output to its input has no tensor of its own for the head.
+  weights.head = bind.has("output.weight") ? bind.linear("output", spec.vocab, spec.width)
+                                           : Linear{.weight = weights.embedding, .bias = {}};
+  // Read into the spec when that was made.
+  bind.optional_vector("rope_freqs.weight", spec.rope.width / 2);
+  TRY(bind.finish());
+  return weights;
+}
+
+}  // namespace bantam
