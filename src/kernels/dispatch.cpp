@@ -16,6 +16,14 @@ struct Isa {
 
 // Best first.
 constexpr Isa kIsas[] = {
+#if defined(__x86_64__)
+    {&internal::kAvx512VnniKernels,
+     [](const CpuInfo& cpu) { return cpu.avx512 && cpu.avx512_vnni; }},
+    {&internal::kAvx512Kernels, [](const CpuInfo& cpu) { return cpu.avx512; }},
+    {&internal::kAvx2VnniKernels,
+     [](const CpuInfo& cpu) { return cpu.avx2 && cpu.fma && cpu.f16c && cpu.avx_vnni; }},
+    {&internal::kAvx2Kernels, [](const CpuInfo& cpu) { return cpu.avx2 && cpu.fma && cpu.f16c; }},
+#endif
     {&internal::kScalarKernels, [](const CpuInfo&) { return true; }},
 };
 

@@ -68,7 +68,8 @@ inline void float_rows(const DotRows& rows, const float* x, std::int64_t tokens,
 template <typename Weights>
 void float_dot(const DotRows& rows, const float* x, std::int64_t tokens) {
   std::int64_t row = 0;
-  for (; row + 4 <= rows.rows; row += 4) float_rows<Weights, 4>(rows, x, tokens, row);
+  for (; row + kFloatRows <= rows.rows; row += kFloatRows)
+    float_rows<Weights, kFloatRows>(rows, x, tokens, row);
   for (; row < rows.rows; ++row) float_rows<Weights, 1>(rows, x, tokens, row);
 }
 
@@ -99,16 +100,19 @@ inline void pack_block(const Floats& low, const Floats& high, std::int8_t* quant
   }
 }
 
+// Sixteen floats, zeros for those past the n that there are.
+inline Floats load_at_most(const float* p, std::int64_t n) {
+  if (n >= kLanes) return load(p);
+  return n > 0 ? load_part(p, n) : splat(0.0f);
+}
+
 inline void pack_row(const float* x, std::int64_t width, std::int64_t t,
                      const PackedActivations& to) {
   for (std::int64_t b = 0; b < 8 * to.groups; ++b) {
     const std::int64_t left = width - 32 * b, at = t * 8 * to.groups + b;
-    const auto part = [x, b, left](std::int64_t begin) {
-      if (left >= begin + 16) return load(x + 32 * b + begin);
-      return left > begin ? load_part(x + 32 * b + begin, left - begin) : splat(0);
-    };
     std::int32_t sums[2];
-    pack_block(part(0), part(16), to.quants + 32 * at, to.scales[at], sums);
+    pack_block(load_at_most(x + 32 * b, left), load_at_most(x + 32 * b + 16, left - 16),
+               to.quants + 32 * at, to.scales[at], sums);
     to.sums[2 * at] = sums[0];
     to.sums[2 * at + 1] = sums[1];
     to.scaled_sums[at] = to.scales[at] * static_cast<float>(sums[0] + sums[1]);

@@ -156,8 +156,9 @@ void panel_tile(PanelBlock* panel, const PackedActivations& x, std::int64_t toke
     for (int t = 0; t < kTokens; ++t) lanes[lane][t] = acc[t];
   }
   for (int t = 0; t < kTokens; ++t) {
-    const auto pair = [&lanes, t](int lane) { return add(lanes[lane][t], lanes[lane + 4][t]); };
-    const Floats total = add(add(pair(0), pair(2)), add(pair(1), pair(3)));
+    Floats pairs[4];
+    for (int lane = 0; lane < 4; ++lane) pairs[lane] = add(lanes[lane][t], lanes[lane + 4][t]);
+    const Floats total = add(add(pairs[0], pairs[2]), add(pairs[1], pairs[3]));
     float* to = out + (token + t) * out_stride;
     if (count == kPanelRows)
       store(to, total);

@@ -8,12 +8,9 @@
 // Shifts of bytes move bits across neighbouring bytes of a 16-bit lane; the caller masks.
 
 inline constexpr int kLanes = 16;
-// dot_signed(w, x) gives the sum of (w + kSignedDotOffset) * x.
-inline constexpr int kSignedDotOffset = 0;
-// How many tokens share a pass over a panel (matmul_wide.inl) or a row of floats
-// (matmul_float.inl).
-inline constexpr int kWideTokens = 2;
-inline constexpr int kFloatTokens = 2;
+// Tiles that fit the registers: tokens that share a pass over a panel (matmul_wide.inl; a power of
+// two), rows and tokens of a product of floats (matmul_float.inl).
+inline constexpr int kWideTokens = 2, kFloatRows = 2, kFloatTokens = 2;
 
 struct Floats {
   float v[16];
@@ -329,6 +326,9 @@ inline Bytes look_up(const Bytes& indices,
 
 // --- Products -----------------------------------------------------------------------------------
 
+// dot_signed(w, x) gives the sum of (w + kSignedDotOffset) * x.
+inline constexpr int kSignedDotOffset = 0;
+
 // sums[i] + the four products of bytes 4 i to 4 i + 3: w unsigned and at most 127, x signed.
 inline Ints dot_unsigned(const Ints& sums, const Bytes& w, const Bytes& x) {
   Ints r = sums;
@@ -344,6 +344,7 @@ inline Ints dot_signed(const Ints& sums, const Bytes& w, const Bytes& x) {
     r.v[i / 4] += static_cast<std::int8_t>(w.v[i]) * static_cast<std::int8_t>(x.v[i]);
   return r;
 }
+
 // Each four neighbouring lanes added: sixteen sums, four of each argument.
 inline Ints sums_of_four(const Ints (&x)[4]) {
   Ints r;

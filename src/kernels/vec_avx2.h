@@ -1,0 +1,254 @@
+// The vocabulary of vec_scalar.h, which says what each word means, in AVX2, FMA and F16C: two
+// registers for one. The products are in products_avx2.h or products_avx2vnni.h.
+
+inline constexpr int kLanes = 16;
+inline constexpr int kWideTokens = 2, kFloatRows = 2, kFloatTokens = 2;
+
+struct Floats {
+  __m256 a, b;
+};
+struct Ints {
+  __m256i a, b;
+};
+struct Bytes {
+  __m256i a, b;
+};
+struct Mask {
+  __m256 a, b;
+};
+
+inline __m256i load_half(const void* p) {
+  return _mm256_loadu_si256(static_cast<const __m256i_u*>(p));
+}
+inline __m128i load_quarter(const void* p) {
+  return _mm_loadu_si128(static_cast<const __m128i_u*>(p));
+}
+inline void store_half(void* p, __m256i x) { _mm256_storeu_si256(static_cast<__m256i_u*>(p), x); }
+
+// --- Floats -------------------------------------------------------------------------------------
+
+inline Floats splat(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
+inline Floats load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
+inline void store(float* p, const Floats& x) {
+  _mm256_storeu_ps(p, x.a);
+  _mm256_storeu_ps(p + 8, x.b);
+}
+inline Floats load_part(const float* p, std::int64_t n) {
+  float part[16] = {};
+  std::memcpy(part, p, static_cast<std::size_t>(n) * sizeof(float));
+  return load(part);
+}
+inline void store_part(float* p, const Floats& x, std::int64_t n) {
+  float part[16];
+  store(part, x);
+  std::memcpy(p, part, static_cast<std::size_t>(n) * sizeof(float));
+}
+inline Floats add(const Floats& x, const Floats& y) {
+  return {_mm256_add_ps(x.a, y.a), _mm256_add_ps(x.b, y.b)};
+}
+inline Floats sub(const Floats& x, const Floats& y) {
+  return {_mm256_sub_ps(x.a, y.a), _mm256_sub_ps(x.b, y.b)};
+}
+inline Floats mul(const Floats& x, const Floats& y) {
+  return {_mm256_mul_ps(x.a, y.a), _mm256_mul_ps(x.b, y.b)};
+}
+inline Floats div(const Floats& x, const Floats& y) {
+  return {_mm256_div_ps(x.a, y.a), _mm256_div_ps(x.b, y.b)};
+}
+inline Floats fma(const Floats& x, const Floats& y, const Floats& z) {
+  return {_mm256_fmadd_ps(x.a, y.a, z.a), _mm256_fmadd_ps(x.b, y.b, z.b)};
+}
+inline Floats maximum(const Floats& x, const Floats& y) {
+  return {_mm256_max_ps(x.a, y.a), _mm256_max_ps(x.b, y.b)};
+}
+inline Floats minimum(const Floats& x, const Floats& y) {
+  return {_mm256_min_ps(x.a, y.a), _mm256_min_ps(x.b, y.b)};
+}
+inline Mask less(const Floats& x, const Floats& y) {
+  return {_mm256_cmp_ps(x.a, y.a, _CMP_LT_OQ), _mm256_cmp_ps(x.b, y.b, _CMP_LT_OQ)};
+}
+inline Floats select(const Mask& m, const Floats& yes, const Floats& no) {
+  return {_mm256_blendv_ps(no.a, yes.a, m.a), _mm256_blendv_ps(no.b, yes.b, m.b)};
+}
+// Eight lanes added in halves.
+inline float sum_half(__m256 x) {
+  const __m128 b = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+  const __m128 c = _mm_add_ps(b, _mm_movehl_ps(b, b));
+  return _mm_cvtss_f32(_mm_add_ss(c, _mm_movehdup_ps(c)));
+}
+inline float sum(const Floats& x) { return sum_half(_mm256_add_ps(x.a, x.b)); }
+inline void half_sums(const Floats& x, float& low, float& high) {
+  low = sum_half(x.a);
+  high = sum_half(x.b);
+}
+inline Floats join(float low, float high) { return {_mm256_set1_ps(low), _mm256_set1_ps(high)}; }
+inline Floats load_twice(const float* p) {
+  const __m256 x = _mm256_loadu_ps(p);
+  return {x, x};
+}
+inline Floats from_f16(const std::uint16_t* p) {
+  return {_mm256_cvtph_ps(load_quarter(p)), _mm256_cvtph_ps(load_quarter(p + 8))};
+}
+inline __m256 half_from_bf16(const std::uint16_t* p) {
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(load_quarter(p)), 16));
+}
+inline Floats from_bf16(const std::uint16_t* p) {
+  return {half_from_bf16(p), half_from_bf16(p + 8)};
+}
+inline void to_f16(std::uint16_t* p, const Floats& x) {
+  constexpr int kNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+  store_half(p, _mm256_set_m128i(_mm256_cvtps_ph(x.b, kNearest), _mm256_cvtps_ph(x.a, kNearest)));
+}
+
+// --- Ints ---------------------------------------------------------------------------------------
+
+inline Ints splat_int(std::int32_t x) { return {_mm256_set1_epi32(x), _mm256_set1_epi32(x)}; }
+inline Ints load_ints(const std::int32_t* p) { return {load_half(p), load_half(p + 8)}; }
+inline void store_ints(std::int32_t* p, const Ints& x) {
+  store_half(p, x.a);
+  store_half(p + 8, x.b);
+}
+inline Ints add(const Ints& x, const Ints& y) {
+  return {_mm256_add_epi32(x.a, y.a), _mm256_add_epi32(x.b, y.b)};
+}
+inline Ints sub(const Ints& x, const Ints& y) {
+  return {_mm256_sub_epi32(x.a, y.a), _mm256_sub_epi32(x.b, y.b)};
+}
+inline Ints mul(const Ints& x, const Ints& y) {
+  return {_mm256_mullo_epi32(x.a, y.a), _mm256_mullo_epi32(x.b, y.b)};
+}
+inline Ints bit_and(const Ints& x, const Ints& y) {
+  return {_mm256_and_si256(x.a, y.a), _mm256_and_si256(x.b, y.b)};
+}
+inline Ints maximum(const Ints& x, const Ints& y) {
+  return {_mm256_max_epi32(x.a, y.a), _mm256_max_epi32(x.b, y.b)};
+}
+inline std::int32_t largest(const Ints& x) {
+  const __m256i a = _mm256_max_epi32(x.a, x.b);
+  const __m128i b = _mm_max_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+  const __m128i c = _mm_max_epi32(b, _mm_shuffle_epi32(b, _MM_SHUFFLE(1, 0, 3, 2)));
+  return _mm_cvtsi128_si32(_mm_max_epi32(c, _mm_shuffle_epi32(c, _MM_SHUFFLE(2, 3, 0, 1))));
+}
+template <int kBits>
+inline Ints shift_left(const Ints& x) {
+  return {_mm256_slli_epi32(x.a, kBits), _mm256_slli_epi32(x.b, kBits)};
+}
+template <int kBits>
+inline Ints shift_right(const Ints& x) {
+  return {_mm256_srai_epi32(x.a, kBits), _mm256_srai_epi32(x.b, kBits)};
+}
+inline Floats to_floats(const Ints& x) {
+  return {_mm256_cvtepi32_ps(x.a), _mm256_cvtepi32_ps(x.b)};
+}
+inline Ints to_ints(const Floats& x) { return {_mm256_cvtps_epi32(x.a), _mm256_cvtps_epi32(x.b)}; }
+inline Ints as_ints(const Floats& x) {
+  return {_mm256_castps_si256(x.a), _mm256_castps_si256(x.b)};
+}
+inline Floats as_floats(const Ints& x) {
+  return {_mm256_castsi256_ps(x.a), _mm256_castsi256_ps(x.b)};
+}
+inline Ints widen(std::uint64_t low, std::uint64_t high) {
+  return {_mm256_cvtepu8_epi32(_mm_cvtsi64_si128(static_cast<long long>(low))),
+          _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(static_cast<long long>(high)))};
+}
+inline Ints widen_signed(const std::int8_t* p) {
+  const __m128i bytes = load_quarter(p);
+  return {_mm256_cvtepi8_epi32(bytes), _mm256_cvtepi8_epi32(_mm_srli_si128(bytes, 8))};
+}
+inline void narrow(std::int8_t* p, const Ints& x) {
+  const __m256i words = _mm256_packs_epi32(x.a, x.b);  // by 128-bit lanes: a0 b0, a1 b1
+  const __m256i ordered = _mm256_permute4x64_epi64(words, _MM_SHUFFLE(3, 1, 2, 0));
+  const __m128i bytes =
+      _mm_packs_epi16(_mm256_castsi256_si128(ordered), _mm256_extracti128_si256(ordered, 1));
+  _mm_storeu_si128(reinterpret_cast<__m128i_u*>(p), bytes);
+}
+
+// --- Bytes --------------------------------------------------------------------------------------
+
+inline Bytes splat_byte(std::uint8_t x) {
+  const __m256i v = _mm256_set1_epi8(static_cast<char>(x));
+  return {v, v};
+}
+inline Bytes load_two(const void* low, const void* high) {
+  return {load_half(low), load_half(high)};
+}
+inline Bytes load_bytes(const void* p) {
+  return load_two(p, static_cast<const std::uint8_t*>(p) + 32);
+}
+inline void store_bytes(void* p, const Bytes& x) {
+  store_half(p, x.a);
+  store_half(static_cast<std::uint8_t*>(p) + 32, x.b);
+}
+inline Bytes load_four(const void* p) {
+  std::int32_t x;
+  std::memcpy(&x, p, sizeof x);
+  return {_mm256_set1_epi32(x), _mm256_set1_epi32(x)};
+}
+template <int kLow, int kHigh>
+inline Bytes load_shifted(const void* p) {
+  const __m256i v = load_half(p);
+  return {_mm256_srli_epi16(v, kLow), _mm256_srli_epi16(v, kHigh)};
+}
+inline __m256i half_nibbles(const void* p) {
+  const __m128i v = load_quarter(p);
+  return _mm256_and_si256(_mm256_set_m128i(_mm_srli_epi16(v, 4), v), _mm256_set1_epi8(15));
+}
+inline Bytes load_nibbles(const void* low, const void* high) {
+  return {half_nibbles(low), half_nibbles(high)};
+}
+inline Bytes bit_and(const Bytes& x, const Bytes& y) {
+  return {_mm256_and_si256(x.a, y.a), _mm256_and_si256(x.b, y.b)};
+}
+inline Bytes bit_or(const Bytes& x, const Bytes& y) {
+  return {_mm256_or_si256(x.a, y.a), _mm256_or_si256(x.b, y.b)};
+}
+template <int kBits>
+inline Bytes shift_right(const Bytes& x) {
+  return {_mm256_srli_epi16(x.a, kBits), _mm256_srli_epi16(x.b, kBits)};
+}
+template <int kBits>
+inline Bytes shift_left(const Bytes& x) {
+  return {_mm256_slli_epi16(x.a, kBits), _mm256_slli_epi16(x.b, kBits)};
+}
+// All ones in byte i where bit i is set.
+inline __m256i mask_of_bits(std::uint32_t bits) {
+  const __m256i spread =
+      _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
+  const __m256i each = _mm256_set1_epi64x(static_cast<long long>(0x8040201008040201u));
+  const __m256i copies =
+      _mm256_shuffle_epi8(_mm256_set1_epi32(static_cast<std::int32_t>(bits)), spread);
+  return _mm256_cmpeq_epi8(_mm256_and_si256(copies, each), each);
+}
+inline Bytes where_set(std::uint64_t bits, std::uint8_t value) {
+  const Bytes masks = {mask_of_bits(static_cast<std::uint32_t>(bits)),
+                       mask_of_bits(static_cast<std::uint32_t>(bits >> 32))};
+  return bit_and(masks, splat_byte(value));
+}
+inline Bytes look_up(const Bytes& indices, const std::int8_t* table) {
+  const __m256i levels = _mm256_broadcastsi128_si256(load_quarter(table));
+  return {_mm256_shuffle_epi8(levels, indices.a), _mm256_shuffle_epi8(levels, indices.b)};
+}
+
+// --- Sums of products ---------------------------------------------------------------------------
+
+// Sums of the low 128-bit lanes of x0.a, x0.b, x1.a, x1.b, then of their high lanes.
+inline __m256i lane_sums(const Ints& x0, const Ints& x1) {
+  return _mm256_hadd_epi32(_mm256_hadd_epi32(x0.a, x0.b), _mm256_hadd_epi32(x1.a, x1.b));
+}
+inline Ints sums_of_four(const Ints (&x)[4]) {
+  const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+  return {_mm256_permutevar8x32_epi32(lane_sums(x[0], x[1]), order),
+          _mm256_permutevar8x32_epi32(lane_sums(x[2], x[3]), order)};
+}
+inline __m256i pair_sums(const Ints& x) {
+  return _mm256_permute4x64_epi64(_mm256_hadd_epi32(x.a, x.b), _MM_SHUFFLE(3, 1, 2, 0));
+}
+inline Ints sums_of_two(const Ints& a, const Ints& b) { return {pair_sums(a), pair_sums(b)}; }
+inline __m256i eight_sums(const Ints (&x)[4]) {
+  const __m256i first = lane_sums(x[0], x[1]), second = lane_sums(x[2], x[3]);
+  return _mm256_add_epi32(_mm256_permute2x128_si256(first, second, 0x20),
+                          _mm256_permute2x128_si256(first, second, 0x31));
+}
+inline Ints sums_of_eight(const Ints (&a)[4], const Ints (&b)[4]) {
+  return {eight_sums(a), eight_sums(b)};
+}

@@ -1,0 +1,194 @@
+// The vocabulary of vec_scalar.h, which says what each word means, in AVX-512 F, BW, DQ and VL.
+// The products are in products_avx512.h or products_avx512vnni.h.
+
+inline constexpr int kLanes = 16;
+inline constexpr int kWideTokens = 8, kFloatRows = 4, kFloatTokens = 4;
+
+struct Floats {
+  __m512 v;
+};
+struct Ints {
+  __m512i v;
+};
+struct Bytes {
+  __m512i v;
+};
+struct Mask {
+  __mmask16 v;
+};
+
+// --- Floats -------------------------------------------------------------------------------------
+
+inline __mmask16 first_lanes(std::int64_t n) { return static_cast<__mmask16>((1u << n) - 1); }
+
+inline Floats splat(float x) { return {_mm512_set1_ps(x)}; }
+inline Floats load(const float* p) { return {_mm512_loadu_ps(p)}; }
+inline Floats load_part(const float* p, std::int64_t n) {
+  return {_mm512_maskz_loadu_ps(first_lanes(n), p)};
+}
+inline void store(float* p, const Floats& x) { _mm512_storeu_ps(p, x.v); }
+inline void store_part(float* p, const Floats& x, std::int64_t n) {
+  _mm512_mask_storeu_ps(p, first_lanes(n), x.v);
+}
+inline Floats add(const Floats& a, const Floats& b) { return {_mm512_add_ps(a.v, b.v)}; }
+inline Floats sub(const Floats& a, const Floats& b) { return {_mm512_sub_ps(a.v, b.v)}; }
+inline Floats mul(const Floats& a, const Floats& b) { return {_mm512_mul_ps(a.v, b.v)}; }
+inline Floats div(const Floats& a, const Floats& b) { return {_mm512_div_ps(a.v, b.v)}; }
+inline Floats fma(const Floats& a, const Floats& b, const Floats& c) {
+  return {_mm512_fmadd_ps(a.v, b.v, c.v)};
+}
+inline Floats maximum(const Floats& a, const Floats& b) { return {_mm512_max_ps(a.v, b.v)}; }
+inline Floats minimum(const Floats& a, const Floats& b) { return {_mm512_min_ps(a.v, b.v)}; }
+inline Mask less(const Floats& a, const Floats& b) {
+  return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ)};
+}
+inline Floats select(const Mask& m, const Floats& yes, const Floats& no) {
+  return {_mm512_mask_blend_ps(m.v, no.v, yes.v)};
+}
+inline float sum(const Floats& x) {
+  const __m256 a = _mm256_add_ps(_mm512_castps512_ps256(x.v), _mm512_extractf32x8_ps(x.v, 1));
+  const __m128 b = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+  const __m128 c = _mm_add_ps(b, _mm_movehl_ps(b, b));
+  return _mm_cvtss_f32(_mm_add_ss(c, _mm_movehdup_ps(c)));
+}
+inline void half_sums(const Floats& x, float& low, float& high) {
+  const __m512 a = _mm512_add_ps(x.v, _mm512_shuffle_f32x4(x.v, x.v, _MM_SHUFFLE(2, 3, 0, 1)));
+  const __m512 b = _mm512_add_ps(a, _mm512_permute_ps(a, _MM_SHUFFLE(1, 0, 3, 2)));
+  const __m512 c = _mm512_add_ps(b, _mm512_permute_ps(b, _MM_SHUFFLE(2, 3, 0, 1)));
+  low = _mm512_cvtss_f32(c);
+  high = _mm256_cvtss_f32(_mm512_extractf32x8_ps(c, 1));
+}
+inline Floats join(float low, float high) {
+  return {_mm512_mask_blend_ps(0xFF00, _mm512_set1_ps(low), _mm512_set1_ps(high))};
+}
+inline Floats load_twice(const float* p) { return {_mm512_broadcast_f32x8(_mm256_loadu_ps(p))}; }
+inline Floats from_f16(const std::uint16_t* p) {
+  return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i_u*>(p)))};
+}
+inline Floats from_bf16(const std::uint16_t* p) {
+  const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i_u*>(p));
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16))};
+}
+inline void to_f16(std::uint16_t* p, const Floats& x) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i_u*>(p),
+                      _mm512_cvtps_ph(x.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
+
+// --- Ints ---------------------------------------------------------------------------------------
+
+inline Ints splat_int(std::int32_t x) { return {_mm512_set1_epi32(x)}; }
+inline Ints load_ints(const std::int32_t* p) { return {_mm512_loadu_si512(p)}; }
+inline void store_ints(std::int32_t* p, const Ints& x) { _mm512_storeu_si512(p, x.v); }
+inline Ints add(const Ints& a, const Ints& b) { return {_mm512_add_epi32(a.v, b.v)}; }
+inline Ints sub(const Ints& a, const Ints& b) { return {_mm512_sub_epi32(a.v, b.v)}; }
+inline Ints mul(const Ints& a, const Ints& b) { return {_mm512_mullo_epi32(a.v, b.v)}; }
+inline Ints bit_and(const Ints& a, const Ints& b) { return {_mm512_and_si512(a.v, b.v)}; }
+inline Ints maximum(const Ints& a, const Ints& b) { return {_mm512_max_epi32(a.v, b.v)}; }
+inline std::int32_t largest(const Ints& x) {
+  const __m256i a =
+      _mm256_max_epi32(_mm512_castsi512_si256(x.v), _mm512_extracti32x8_epi32(x.v, 1));
+  const __m128i b = _mm_max_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+  const __m128i c = _mm_max_epi32(b, _mm_shuffle_epi32(b, _MM_SHUFFLE(1, 0, 3, 2)));
+  return _mm_cvtsi128_si32(_mm_max_epi32(c, _mm_shuffle_epi32(c, _MM_SHUFFLE(2, 3, 0, 1))));
+}
+template <int kBits>
+inline Ints shift_left(const Ints& x) {
+  return {_mm512_slli_epi32(x.v, kBits)};
+}
+template <int kBits>
+inline Ints shift_right(const Ints& x) {
+  return {_mm512_srai_epi32(x.v, kBits)};
+}
+inline Floats to_floats(const Ints& x) { return {_mm512_cvtepi32_ps(x.v)}; }
+inline Ints to_ints(const Floats& x) { return {_mm512_cvtps_epi32(x.v)}; }
+inline Ints as_ints(const Floats& x) { return {_mm512_castps_si512(x.v)}; }
+inline Floats as_floats(const Ints& x) { return {_mm512_castsi512_ps(x.v)}; }
+inline Ints widen(std::uint64_t low, std::uint64_t high) {
+  return {_mm512_cvtepu8_epi32(
+      _mm_set_epi64x(static_cast<long long>(high), static_cast<long long>(low)))};
+}
+inline Ints widen_signed(const std::int8_t* p) {
+  return {_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i_u*>(p)))};
+}
+inline void narrow(std::int8_t* p, const Ints& x) {
+  _mm_storeu_si128(reinterpret_cast<__m128i_u*>(p), _mm512_cvtepi32_epi8(x.v));
+}
+
+// --- Bytes --------------------------------------------------------------------------------------
+
+inline __m256i load_half(const void* p) {
+  return _mm256_loadu_si256(static_cast<const __m256i_u*>(p));
+}
+
+inline Bytes splat_byte(std::uint8_t x) { return {_mm512_set1_epi8(static_cast<char>(x))}; }
+inline Bytes load_bytes(const void* p) { return {_mm512_loadu_si512(p)}; }
+inline void store_bytes(void* p, const Bytes& x) { _mm512_storeu_si512(p, x.v); }
+inline Bytes load_two(const void* low, const void* high) {
+  return {_mm512_inserti64x4(_mm512_castsi256_si512(load_half(low)), load_half(high), 1)};
+}
+inline Bytes load_four(const void* p) {
+  std::int32_t x;
+  std::memcpy(&x, p, sizeof x);
+  return {_mm512_set1_epi32(x)};
+}
+template <int kLow, int kHigh>
+inline Bytes load_shifted(const void* p) {
+  const __m512i counts = _mm512_inserti64x4(_mm512_set1_epi16(kLow), _mm256_set1_epi16(kHigh), 1);
+  return {_mm512_srlv_epi16(_mm512_broadcast_i64x4(load_half(p)), counts)};
+}
+inline Bytes load_nibbles(const void* low, const void* high) {
+  const __m256i a =
+      _mm256_broadcastsi128_si256(_mm_loadu_si128(static_cast<const __m128i_u*>(low)));
+  const __m256i b =
+      _mm256_broadcastsi128_si256(_mm_loadu_si128(static_cast<const __m128i_u*>(high)));
+  const __m512i counts = _mm512_set_epi64(0x0004000400040004, 0x0004000400040004, 0, 0,
+                                          0x0004000400040004, 0x0004000400040004, 0, 0);
+  const __m512i both = _mm512_inserti64x4(_mm512_castsi256_si512(a), b, 1);
+  return {_mm512_and_si512(_mm512_srlv_epi16(both, counts), _mm512_set1_epi8(15))};
+}
+inline Bytes bit_and(const Bytes& a, const Bytes& b) { return {_mm512_and_si512(a.v, b.v)}; }
+inline Bytes bit_or(const Bytes& a, const Bytes& b) { return {_mm512_or_si512(a.v, b.v)}; }
+template <int kBits>
+inline Bytes shift_right(const Bytes& x) {
+  return {_mm512_srli_epi16(x.v, kBits)};
+}
+template <int kBits>
+inline Bytes shift_left(const Bytes& x) {
+  return {_mm512_slli_epi16(x.v, kBits)};
+}
+inline Bytes where_set(std::uint64_t bits, std::uint8_t value) {
+  return {_mm512_maskz_set1_epi8(bits, static_cast<char>(value))};
+}
+inline Bytes look_up(const Bytes& indices, const std::int8_t* table) {
+  const __m128i levels = _mm_loadu_si128(reinterpret_cast<const __m128i_u*>(table));
+  return {_mm512_shuffle_epi8(_mm512_broadcast_i32x4(levels), indices.v)};
+}
+
+// --- Sums of products ---------------------------------------------------------------------------
+
+// In 128-bit lane L, element i: the sum of x[i]'s lane L.
+inline __m512i lane_sums(const Ints (&x)[4]) {
+  const __m512i a = _mm512_add_epi32(_mm512_unpacklo_epi32(x[0].v, x[1].v),
+                                     _mm512_unpackhi_epi32(x[0].v, x[1].v));
+  const __m512i b = _mm512_add_epi32(_mm512_unpacklo_epi32(x[2].v, x[3].v),
+                                     _mm512_unpackhi_epi32(x[2].v, x[3].v));
+  return _mm512_add_epi32(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
+}
+inline Ints sums_of_four(const Ints (&x)[4]) {
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  return {_mm512_permutexvar_epi32(order, lane_sums(x))};
+}
+inline Ints sums_of_two(const Ints& a, const Ints& b) {
+  const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+  const __m512i odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+  return {_mm512_add_epi32(_mm512_permutex2var_epi32(a.v, even, b.v),
+                           _mm512_permutex2var_epi32(a.v, odd, b.v))};
+}
+inline Ints sums_of_eight(const Ints (&a)[4], const Ints (&b)[4]) {
+  const __m512i of_a = lane_sums(a), of_b = lane_sums(b);
+  // Lanes 0 and 1 of the sums belong to the even blocks of 32, lanes 2 and 3 to the odd ones.
+  const __m512i both = _mm512_add_epi32(_mm512_shuffle_i32x4(of_a, of_b, _MM_SHUFFLE(2, 0, 2, 0)),
+                                        _mm512_shuffle_i32x4(of_a, of_b, _MM_SHUFFLE(3, 1, 3, 1)));
+  const __m512i order = _mm512_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 15);
+  return {_mm512_permutexvar_epi32(order, both)};
+}
