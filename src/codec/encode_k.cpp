@@ -5,6 +5,7 @@
 // back: each group picks among the neighbouring integers by its true error, and the block scale is
 // fitted again to the codes so chosen, until the error no longer falls.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
@@ -29,8 +30,10 @@ std::uint16_t scale_to_f16(float value, float unit, int max_code) {
 }
 
 int nearest_int(float value, CodeRange range) {
-  return static_cast<int>(nearest_code(value, range));
+  return static_cast<int>(nearest_codes(Lanes::all(value), range).a[0]);
 }
+
+float inverse_or_zero(float step) { return step != 0 ? 1 / step : 0; }
 
 // --- Q4_K and Q5_K: x ~ d * s * q - dmin * m in eight groups of 32 ------------------------------
 
@@ -38,8 +41,6 @@ constexpr std::size_t kGroups = 8, kGroup = 32;
 
 struct AffineGroup {
   int scale = 0, min = 0;  // 0..63
-  float q[kGroup] = {};
-  float error = 0;
 };
 
 class AffineBlock {
@@ -47,70 +48,83 @@ class AffineBlock {
   AffineBlock(const Scaled& scaled, int top) : scaled_(scaled), top_(top) {}
 
   void fit();
+  void write_codes(float (&codes)[kElements]) const;
 
   std::uint16_t d_bits = 0, dmin_bits = 0;
   AffineGroup groups[kGroups];
 
  private:
-  std::span<const float> x(std::size_t i) const { return {scaled_.x + i * kGroup, kGroup}; }
-  std::span<const float> w(std::size_t i) const { return {scaled_.w + i * kGroup, kGroup}; }
+  const float* x(std::size_t i) const { return scaled_.x + i * kGroup; }
+  const float* w(std::size_t i) const { return scaled_.w + i * kGroup; }
   float d() const { return f16_to_float(d_bits) / scaled_.unit; }
   float dmin() const { return f16_to_float(dmin_bits) / scaled_.unit; }
 
-  AffineGroup coded(std::size_t i, int scale, int min) const;
-  float choose_codes();
+  float error_of(std::size_t i, AffineGroup group) const;
+  float choose_groups();
   bool refit_block();
 
   const Scaled& scaled_;
   const int top_;
 };
 
-// Group i with its best codes under integer scales.
-AffineGroup AffineBlock::coded(std::size_t i, int scale, int min) const {
-  AffineGroup group{.scale = scale, .min = min};
-  const float step = d() * static_cast<float>(scale), offset = dmin() * static_cast<float>(min);
-  const float inverse = step > 0 ? 1 / step : 0;
-  const auto xs = x(i), ws = w(i);
-  for (std::size_t l = 0; l < kGroup; ++l)
-    group.q[l] = nearest_code((xs[l] + offset) * inverse, {0, top_});
-  group.error = lane_sum(kGroup, [&](std::size_t l) {
-    const float off = step * group.q[l] - offset - xs[l];
-    return ws[l] * off * off;
+// The error of group i under integer scales.
+float AffineBlock::error_of(std::size_t i, AffineGroup group) const {
+  const float step = d() * static_cast<float>(group.scale);
+  const Lanes steps = Lanes::all(step), inverse = Lanes::all(inverse_or_zero(step));
+  const Lanes offset = Lanes::all(dmin() * static_cast<float>(group.min));
+  return lane_sum(kGroup, [&](std::size_t l) {
+    const Lanes up = Lanes::load(x(i) + l) + offset;
+    const Lanes off = steps * nearest_codes(up * inverse, {0, top_}) - up;
+    return Lanes::load(w(i) + l) * off * off;
   });
-  return group;
+}
+
+void AffineBlock::write_codes(float (&codes)[kElements]) const {
+  for (std::size_t i = 0; i < kGroups; ++i) {
+    const Lanes inverse = Lanes::all(inverse_or_zero(d() * static_cast<float>(groups[i].scale)));
+    const Lanes offset = Lanes::all(dmin() * static_cast<float>(groups[i].min));
+    for (std::size_t l = 0; l < kGroup; l += 8)
+      nearest_codes((Lanes::load(x(i) + l) + offset) * inverse, {0, top_})
+          .store(codes + i * kGroup + l);
+  }
 }
 
 // Every group picks among the integers next to its own; the error of the whole block.
-float AffineBlock::choose_codes() {
-  float error = 0;
+float AffineBlock::choose_groups() {
+  float total = 0;
   for (std::size_t i = 0; i < kGroups; ++i) {
-    const int scale = groups[i].scale, min = groups[i].min;
-    AffineGroup best = coded(i, scale, min);
-    for (int s = std::max(scale - 1, 0); s <= std::min(scale + 1, 63); ++s) {
-      for (int m = std::max(min - 1, 0); m <= std::min(min + 1, 63); ++m) {
-        const AffineGroup other = coded(i, s, m);
-        if (other.error < best.error) best = other;
+    const AffineGroup own = groups[i];
+    float least = error_of(i, own);
+    for (int s = std::max(own.scale - 1, 0); s <= std::min(own.scale + 1, 63); ++s) {
+      for (int m = std::max(own.min - 1, 0); m <= std::min(own.min + 1, 63); ++m) {
+        if (s == own.scale && m == own.min) continue;
+        const float error = error_of(i, {s, m});
+        if (error < least) {
+          least = error;
+          groups[i] = {s, m};
+        }
       }
     }
-    groups[i] = best;
-    error += best.error;
+    total += least;
   }
-  return error;
+  return total;
 }
 
 // d and dmin by least squares over the codes there are. False if they stay what they were.
 bool AffineBlock::refit_block() {
+  float codes[kElements];
+  write_codes(codes);
   double uu = 0, uv = 0, vv = 0, xu = 0, xv = 0;  // u = s q, v = -m
   for (std::size_t i = 0; i < kGroups; ++i) {
-    const AffineGroup& group = groups[i];
-    const auto xs = x(i), ws = w(i);
-    const auto q = [&](std::size_t l) { return ws[l] * group.q[l]; };
-    const double s = group.scale, v = -group.min;
-    uu += s * s * lane_sum(kGroup, [&](std::size_t l) { return q(l) * group.q[l]; });
-    uv += s * v * lane_sum(kGroup, q);
-    vv += v * v * lane_sum(kGroup, [&](std::size_t l) { return ws[l]; });
-    xu += s * lane_sum(kGroup, [&](std::size_t l) { return q(l) * xs[l]; });
-    xv += v * lane_sum(kGroup, [&](std::size_t l) { return ws[l] * xs[l]; });
+    const auto q = [&](std::size_t l) { return Lanes::load(codes + i * kGroup + l); };
+    const auto xs = [&](std::size_t l) { return Lanes::load(x(i) + l); };
+    const auto ws = [&](std::size_t l) { return Lanes::load(w(i) + l); };
+    const double s = groups[i].scale, v = -groups[i].min;
+    uu += s * s * lane_sum(kGroup, [&](std::size_t l) { return ws(l) * q(l) * q(l); });
+    uv += s * v * lane_sum(kGroup, [&](std::size_t l) { return ws(l) * q(l); });
+    vv += v * v * lane_sum(kGroup, ws);
+    xu += s * lane_sum(kGroup, [&](std::size_t l) { return ws(l) * q(l) * xs(l); });
+    xv += v * lane_sum(kGroup, [&](std::size_t l) { return ws(l) * xs(l); });
   }
   double step = 0, min = 0;
   const double determinant = uu * vv - uv * uv;
@@ -133,26 +147,27 @@ void AffineBlock::fit() {
   AffineFit fits[kGroups];
   float max_scale = 0, max_min = 0;
   for (std::size_t i = 0; i < kGroups; ++i) {
-    fits[i] = search_affine(x(i), w(i), top_, 0);
+    fits[i] = search_affine({x(i), kGroup}, {w(i), kGroup}, top_, 0);
     max_scale = std::max(max_scale, fits[i].scale);
     max_min = std::max(max_min, -fits[i].offset);
   }
   d_bits = scale_to_f16(max_scale, scaled_.unit, 63);
   dmin_bits = scale_to_f16(max_min, scaled_.unit, 63);
   for (std::size_t i = 0; i < kGroups; ++i) {
-    groups[i].scale = d() > 0 ? nearest_int(fits[i].scale / d(), {0, 63}) : 0;
-    groups[i].min = dmin() > 0 ? nearest_int(-fits[i].offset / dmin(), {0, 63}) : 0;
+    groups[i].scale = nearest_int(fits[i].scale * inverse_or_zero(d()), {0, 63});
+    groups[i].min = nearest_int(-fits[i].offset * inverse_or_zero(dmin()), {0, 63});
   }
 
-  float error = choose_codes();
+  float error = choose_groups();
   for (int pass = 1; pass < kPasses; ++pass) {
-    const AffineBlock before = *this;
+    const std::uint16_t old_d = d_bits, old_dmin = dmin_bits;
+    const auto old_groups = std::to_array(groups);
     if (!refit_block()) return;
-    const float now = choose_codes();
+    const float now = choose_groups();
     if (!(now < error)) {
-      d_bits = before.d_bits;
-      dmin_bits = before.dmin_bits;
-      std::ranges::copy(before.groups, groups);
+      d_bits = old_d;
+      dmin_bits = old_dmin;
+      std::ranges::copy(old_groups, groups);
       return;
     }
     error = now;
@@ -177,8 +192,9 @@ void pack_affine(const AffineBlock& fitted, Block& block, unsigned (&codes)[kEle
   block.d = fitted.d_bits;
   block.dmin = fitted.dmin_bits;
   pack_k_scales(fitted.groups, block.scales);
-  for (std::size_t e = 0; e < kElements; ++e)
-    codes[e] = static_cast<unsigned>(fitted.groups[e / kGroup].q[e % kGroup]);
+  float rounded[kElements];
+  fitted.write_codes(rounded);
+  for (std::size_t e = 0; e < kElements; ++e) codes[e] = static_cast<unsigned>(rounded[e]);
   for (std::size_t c = 0; c < 4; ++c)
     for (std::size_t l = 0; l < kGroup; ++l)
       block.qs[32 * c + l] =
@@ -190,85 +206,107 @@ void pack_affine(const AffineBlock& fitted, Block& block, unsigned (&codes)[kEle
 constexpr std::size_t kSixGroups = 16, kSixGroup = 16;
 constexpr CodeRange kSixCodes = {-32, 31}, kSixScales = {-128, 127};
 
-struct SixGroup {
-  int scale = 0;
-  float q[kSixGroup] = {};
-  float error = 0;
+class SixBlock {
+ public:
+  explicit SixBlock(const Scaled& scaled) : scaled_(scaled) {}
+
+  void fit();
+  void write_codes(float (&codes)[kElements]) const;
+
+  std::uint16_t d_bits = 0;
+  int scales[kSixGroups] = {};
+
+ private:
+  const float* x(std::size_t i) const { return scaled_.x + i * kSixGroup; }
+  const float* w(std::size_t i) const { return scaled_.w + i * kSixGroup; }
+  float d() const { return f16_to_float(d_bits) / scaled_.unit; }
+
+  float error_of(std::size_t i, int scale) const;
+  float choose_scales();
+  bool refit_block();
+
+  const Scaled& scaled_;
 };
 
-SixGroup coded_six(const Scaled& scaled, std::size_t i, float d, int scale) {
-  SixGroup group{.scale = scale};
-  const float step = d * static_cast<float>(scale), inverse = step != 0 ? 1 / step : 0;
-  const float *x = scaled.x + i * kSixGroup, *w = scaled.w + i * kSixGroup;
-  for (std::size_t l = 0; l < kSixGroup; ++l) group.q[l] = nearest_code(x[l] * inverse, kSixCodes);
-  group.error = lane_sum(kSixGroup, [&](std::size_t l) {
-    const float off = step * group.q[l] - x[l];
-    return w[l] * off * off;
+float SixBlock::error_of(std::size_t i, int scale) const {
+  const float step = d() * static_cast<float>(scale);
+  const Lanes steps = Lanes::all(step), inverse = Lanes::all(inverse_or_zero(step));
+  return lane_sum(kSixGroup, [&](std::size_t l) {
+    const Lanes xs = Lanes::load(x(i) + l);
+    const Lanes off = steps * nearest_codes(xs * inverse, kSixCodes) - xs;
+    return Lanes::load(w(i) + l) * off * off;
   });
-  return group;
 }
 
-struct SixBlock {
-  std::uint16_t d_bits = 0;
-  SixGroup groups[kSixGroups];
-
-  float choose_codes(const Scaled& scaled) {
-    const float d = f16_to_float(d_bits) / scaled.unit;
-    float error = 0;
-    for (std::size_t i = 0; i < kSixGroups; ++i) {
-      const int scale = groups[i].scale;
-      SixGroup best = coded_six(scaled, i, d, scale);
-      for (const int other : {scale - 1, scale + 1}) {
-        if (other < kSixScales.low || other > kSixScales.high) continue;
-        const SixGroup group = coded_six(scaled, i, d, other);
-        if (group.error < best.error) best = group;
-      }
-      groups[i] = best;
-      error += best.error;
-    }
-    return error;
-  }
-
-  bool refit_block(const Scaled& scaled) {
-    double uu = 0, xu = 0;  // u = s q
-    for (std::size_t i = 0; i < kSixGroups; ++i) {
-      const float *x = scaled.x + i * kSixGroup, *w = scaled.w + i * kSixGroup;
-      const SixGroup& group = groups[i];
-      const auto wq = [&](std::size_t l) { return w[l] * group.q[l]; };
-      const double s = group.scale;
-      uu += s * s * lane_sum(kSixGroup, [&](std::size_t l) { return wq(l) * group.q[l]; });
-      xu += s * lane_sum(kSixGroup, [&](std::size_t l) { return wq(l) * x[l]; });
-    }
-    if (!(uu > 0)) return false;
-    const std::uint16_t old = d_bits;
-    d_bits = saturate_to_f16(static_cast<float>(xu / uu) * scaled.unit);
-    return d_bits != old;
-  }
-};
-
-SixBlock fit_six(const Scaled& scaled) {
-  SixBlock block;
-  float scales[kSixGroups], largest = 0;
+void SixBlock::write_codes(float (&codes)[kElements]) const {
   for (std::size_t i = 0; i < kSixGroups; ++i) {
-    scales[i] = search_scale({scaled.x + i * kSixGroup, kSixGroup},
-                             {scaled.w + i * kSixGroup, kSixGroup}, kSixCodes);
-    if (std::fabs(scales[i]) > std::fabs(largest)) largest = scales[i];
+    const Lanes inverse = Lanes::all(inverse_or_zero(d() * static_cast<float>(scales[i])));
+    for (std::size_t l = 0; l < kSixGroup; l += 8)
+      nearest_codes(Lanes::load(x(i) + l) * inverse, kSixCodes).store(codes + i * kSixGroup + l);
   }
-  block.d_bits = scale_to_f16(-largest, scaled.unit, -kSixScales.low);
-  const float d = f16_to_float(block.d_bits) / scaled.unit;
-  for (std::size_t i = 0; i < kSixGroups; ++i)
-    block.groups[i].scale = d != 0 ? nearest_int(scales[i] / d, kSixScales) : 0;
+}
 
-  float error = block.choose_codes(scaled);
+float SixBlock::choose_scales() {
+  float total = 0;
+  for (std::size_t i = 0; i < kSixGroups; ++i) {
+    const int own = scales[i];
+    float least = error_of(i, own);
+    for (const int other : {own - 1, own + 1}) {
+      if (other < kSixScales.low || other > kSixScales.high) continue;
+      const float error = error_of(i, other);
+      if (error < least) {
+        least = error;
+        scales[i] = other;
+      }
+    }
+    total += least;
+  }
+  return total;
+}
+
+bool SixBlock::refit_block() {
+  float codes[kElements];
+  write_codes(codes);
+  double uu = 0, xu = 0;  // u = s q
+  for (std::size_t i = 0; i < kSixGroups; ++i) {
+    const auto wq = [&](std::size_t l) {
+      return Lanes::load(w(i) + l) * Lanes::load(codes + i * kSixGroup + l);
+    };
+    const double s = scales[i];
+    uu += s * s * lane_sum(kSixGroup, [&](std::size_t l) {
+            return wq(l) * Lanes::load(codes + i * kSixGroup + l);
+          });
+    xu += s * lane_sum(kSixGroup, [&](std::size_t l) { return wq(l) * Lanes::load(x(i) + l); });
+  }
+  if (!(uu > 0)) return false;
+  const std::uint16_t old = d_bits;
+  d_bits = saturate_to_f16(static_cast<float>(xu / uu) * scaled_.unit);
+  return d_bits != old;
+}
+
+void SixBlock::fit() {
+  float fits[kSixGroups], largest = 0;
+  for (std::size_t i = 0; i < kSixGroups; ++i) {
+    fits[i] = search_scale({x(i), kSixGroup}, {w(i), kSixGroup}, kSixCodes);
+    if (std::fabs(fits[i]) > std::fabs(largest)) largest = fits[i];
+  }
+  d_bits = scale_to_f16(-largest, scaled_.unit, -kSixScales.low);
+  for (std::size_t i = 0; i < kSixGroups; ++i)
+    scales[i] = nearest_int(fits[i] * inverse_or_zero(d()), kSixScales);
+
+  float error = choose_scales();
   for (int pass = 1; pass < kPasses; ++pass) {
-    SixBlock next = block;
-    if (!next.refit_block(scaled)) break;
-    const float now = next.choose_codes(scaled);
-    if (!(now < error)) break;
-    block = next;
+    const std::uint16_t old_d = d_bits;
+    const auto old_scales = std::to_array(scales);
+    if (!refit_block()) return;
+    const float now = choose_scales();
+    if (!(now < error)) {
+      d_bits = old_d;
+      std::ranges::copy(old_scales, scales);
+      return;
+    }
     error = now;
   }
-  return block;
 }
 
 }  // namespace
@@ -299,13 +337,15 @@ void encode_block(const float* in, const float* importance, BlockQ6_K& block) {
   block = {};
   const Scaled scaled(in, importance, kElements, kSixGroup);
   if (scaled.zero) return;
-  const SixBlock fitted = fit_six(scaled);
+  SixBlock fitted(scaled);
+  fitted.fit();
   block.d = fitted.d_bits;
   for (std::size_t i = 0; i < kSixGroups; ++i)
-    block.scales[i] = static_cast<std::int8_t>(fitted.groups[i].scale);
+    block.scales[i] = static_cast<std::int8_t>(fitted.scales[i]);
+  float codes[kElements];
+  fitted.write_codes(codes);
   for (std::size_t e = 0; e < kElements; ++e) {
-    const float code = fitted.groups[e / kSixGroup].q[e % kSixGroup];
-    const auto q = static_cast<unsigned>(static_cast<int>(code) + 32);
+    const auto q = static_cast<unsigned>(static_cast<int>(codes[e]) + 32);
     const std::size_t n = e / 128, k = e % 128 / 32, l = e % 32;
     std::uint8_t& low = block.ql[64 * n + 32 * (k % 2) + l];
     std::uint8_t& high = block.qh[32 * n + l];

@@ -10,40 +10,47 @@ namespace {
 
 constexpr float kStep = 0.1f;  // between candidates, in codes
 
-// The codes of x under `inverse` = 1 / scale, and what follows from them.
-struct Codes {
-  float q[256];
-  std::size_t n;
-
-  void round(std::span<const float> x, float shift, float inverse, CodeRange range) {
-    n = x.size();
-    for (std::size_t i = 0; i < n; ++i) q[i] = nearest_code((x[i] - shift) * inverse, range);
-  }
-  float sum(std::span<const float> w) const {
-    return lane_sum(n, [&](std::size_t i) { return w[i] * q[i]; });
-  }
-  float squares(std::span<const float> w) const {
-    return lane_sum(n, [&](std::size_t i) { return w[i] * q[i] * q[i]; });
-  }
-  float products(std::span<const float> x, std::span<const float> w) const {
-    return lane_sum(n, [&](std::size_t i) { return w[i] * x[i] * q[i]; });
-  }
+// Weighted sums over the codes q of x, which are (x - shift) * inverse rounded.
+struct Moments {
+  double q = 0, qq = 0, xq = 0;
 };
 
-// The line that fits the codes best. Least squares; with the offset held where it goes too far.
-AffineFit fit_line(const Codes& codes, std::span<const float> x, std::span<const float> w,
-                   double total_w, double total_x, float offset_limit) {
-  const double q = codes.sum(w), qq = codes.squares(w), xq = codes.products(x, w);
-  const double determinant = total_w * qq - q * q;
-  if (determinant > 0) {
-    const double scale = (total_w * xq - total_x * q) / determinant;
-    const double offset = (qq * total_x - q * xq) / determinant;
-    if (offset <= static_cast<double>(offset_limit))
-      return {static_cast<float>(std::max(scale, 0.0)), static_cast<float>(offset)};
+Moments moments_of(std::span<const float> x, std::span<const float> w, float shift, float inverse,
+                   CodeRange range) {
+  Lanes q_sum = Lanes::all(0), qq_sum = q_sum, xq_sum = q_sum;
+  for (std::size_t i = 0; i < x.size(); i += 8) {
+    const Lanes xs = Lanes::load(&x[i]);
+    const Lanes q = nearest_codes((xs - Lanes::all(shift)) * Lanes::all(inverse), range);
+    const Lanes wq = Lanes::load(&w[i]) * q;
+    q_sum = q_sum + wq;
+    qq_sum = qq_sum + wq * q;
+    xq_sum = xq_sum + wq * xs;
   }
-  const double held = static_cast<double>(offset_limit);
-  if (!(qq > 0) || held > FLT_MAX) return {};
-  return {static_cast<float>(std::max((xq - held * q) / qq, 0.0)), offset_limit};
+  return {q_sum.sum(), qq_sum.sum(), xq_sum.sum()};
+}
+
+// Weighted sums over x alone.
+struct Totals {
+  double w = 0, x = 0, xx = 0;
+};
+
+// The line that fits the codes best, by least squares; with the offset held where it goes too far.
+struct Line {
+  double scale = 0, offset = 0;
+};
+Line fit_line(const Moments& m, const Totals& t, double offset_limit) {
+  const double determinant = t.w * m.qq - m.q * m.q;
+  if (determinant > 0) {
+    const double offset = (m.qq * t.x - m.q * m.xq) / determinant;
+    if (offset <= offset_limit) return {(t.w * m.xq - t.x * m.q) / determinant, offset};
+  }
+  if (!(m.qq > 0) || !std::isfinite(offset_limit)) return {};
+  return {(m.xq - offset_limit * m.q) / m.qq, offset_limit};
+}
+
+double error_of(const Line& line, const Moments& m, const Totals& t) {
+  return t.xx - 2 * (line.scale * m.xq + line.offset * t.x) + line.scale * line.scale * m.qq +
+         2 * line.scale * line.offset * m.q + line.offset * line.offset * t.w;
 }
 
 }  // namespace
@@ -54,21 +61,19 @@ float search_scale(std::span<const float> x, std::span<const float> w, CodeRange
     if (std::fabs(value) > std::fabs(largest)) largest = value;
   if (largest == 0) return 0;
 
-  Codes codes;
-  float best_scale = 0, best_gain = -1;
+  double best_scale = 0, best_gain = -1;
   const auto consider = [&](float inverse) {
-    codes.round(x, 0, inverse, range);
-    const float xq = codes.products(x, w), qq = codes.squares(w);
+    const Moments m = moments_of(x, w, 0, inverse, range);
     // With the best d for these codes the error is sum(w x^2) - xq^2 / qq.
-    if (qq > 0 && xq * xq > best_gain * qq) {
-      best_gain = xq * xq / qq;
-      best_scale = xq / qq;
+    if (m.qq > 0 && m.xq * m.xq > best_gain * m.qq) {
+      best_gain = m.xq * m.xq / m.qq;
+      best_scale = m.xq / m.qq;
     }
   };
   for (int k = -9; k <= 9; ++k)
     consider((static_cast<float>(range.low) + kStep * static_cast<float>(k)) / largest);
-  if (best_scale != 0) consider(1 / best_scale);
-  return best_scale;
+  if (best_scale != 0) consider(static_cast<float>(1 / best_scale));
+  return static_cast<float>(best_scale);
 }
 
 AffineFit search_affine(std::span<const float> x, std::span<const float> w, int top,
@@ -77,28 +82,35 @@ AffineFit search_affine(std::span<const float> x, std::span<const float> w, int 
   const float low = std::min(least, offset_limit);
   if (!(most > low)) return {0, low};
 
+  // Seen from `low`, so that a large common offset drowns nothing.
+  float above_low[256];
+  const std::span<float> up(above_low, x.size());
+  for (std::size_t i = 0; i < x.size(); ++i) up[i] = x[i] - low;
+  const auto at = [](std::span<const float> values, std::size_t i) {
+    return Lanes::load(&values[i]);
+  };
   const std::size_t n = x.size();
-  const double total_w = lane_sum(n, [&](std::size_t i) { return w[i]; });
-  const double total_x = lane_sum(n, [&](std::size_t i) { return w[i] * x[i]; });
-  Codes codes;
-  AffineFit best = {(most - low) / static_cast<float>(top), low};
-  float best_error = std::numeric_limits<float>::max();
+  const Totals totals = {
+      .w = lane_sum(n, [&](std::size_t i) { return at(w, i); }),
+      .x = lane_sum(n, [&](std::size_t i) { return at(w, i) * at(up, i); }),
+      .xx = lane_sum(n, [&](std::size_t i) { return at(w, i) * at(up, i) * at(up, i); })};
+
+  Line best = {static_cast<double>(most - low) / top, 0};
+  double best_error = std::numeric_limits<double>::max();
   const auto consider = [&](float shift, float inverse) {
-    codes.round(x, shift, inverse, {0, top});
-    const AffineFit line = fit_line(codes, x, w, total_w, total_x, offset_limit);
-    const float error = lane_sum(n, [&](std::size_t i) {
-      const float off = line.scale * codes.q[i] + line.offset - x[i];
-      return w[i] * off * off;
-    });
+    const Moments m = moments_of(up, w, shift, inverse, {0, top});
+    const Line line = fit_line(m, totals, static_cast<double>(offset_limit) - low);
+    const double error = error_of(line, m, totals);
     if (error < best_error && line.scale > 0) {
       best_error = error;
       best = line;
     }
   };
   for (int k = -10; k <= 10; ++k)
-    consider(low, (static_cast<float>(top) + kStep * static_cast<float>(k)) / (most - low));
-  for (int k = 0; k < 2; ++k) consider(best.offset, 1 / best.scale);
-  return best;
+    consider(0, (static_cast<float>(top) + kStep * static_cast<float>(k)) / (most - low));
+  for (int k = 0; k < 2; ++k)
+    consider(static_cast<float>(best.offset), static_cast<float>(1 / best.scale));
+  return {static_cast<float>(best.scale), static_cast<float>(best.offset + low)};
 }
 
 Scaled::Scaled(const float* in, const float* importance, std::size_t n, std::size_t group) {
@@ -126,7 +138,8 @@ Scaled::Scaled(const float* in, const float* importance, std::size_t n, std::siz
     }
     if (total > 0) continue;
     const float* part = x + begin;
-    const float squares = lane_sum(group, [part](std::size_t i) { return part[i] * part[i]; });
+    const float squares = lane_sum(
+        group, [part](std::size_t i) { return Lanes::load(part + i) * Lanes::load(part + i); });
     const float typical = std::sqrt(squares / static_cast<float>(group));
     for (std::size_t i = 0; i < group; ++i) w[begin + i] = typical + std::fabs(part[i]);
   }
