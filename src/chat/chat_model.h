@@ -54,6 +54,7 @@ struct TextEvent {
 struct FinishEvent {
   FinishReason reason = FinishReason::kStop;
   std::string stop_string;  // the one that matched, if any
+  std::uint64_t seed = 0;   // that was used, given or drawn
   Usage usage;
   Timings timings;
 };
