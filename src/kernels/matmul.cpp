@@ -5,6 +5,7 @@
 
 #include "base/result.h"
 #include "codec/codec.h"
+#include "kernels/dispatch.h"
 #include "kernels/rowwise.h"
 
 namespace bantam {
@@ -107,7 +108,7 @@ void check(const FloatTensor& x, const MatmulOutput& output) {
 
 bool has_integer_dot(DType type) {
   // Every table has the same ones; a test holds them to it.
-  return find_integer_dot(*choose_kernels("scalar").value(), type) != nullptr;
+  return find_integer_dot(internal::kScalarKernels, type) != nullptr;
 }
 
 void matmul(const KernelTable& kernels, ThreadPool& pool, Arena& scratch, FloatTensor x,
