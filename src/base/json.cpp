@@ -302,8 +302,10 @@ std::unexpected<Error> explain_duplicate(std::string_view text,
   Code code;
   const std::size_t offset = parser.write_some(false, text.data(), text.size(), code);
   CHECK(code == json::error::test_failure);
-  return malformed(text, std::min(offset, text.size()), "the member name {} appears twice",
-                   quoted(parser.handler().name));
+  auto error = malformed(text, std::min(offset, text.size()), "the member name {} appears twice",
+                         quoted(parser.handler().name));
+  error.error().code = "duplicate_key";
+  return error;
 }
 
 Result<Json> parse(std::string_view text, const JsonLimits& limits) {

@@ -31,7 +31,8 @@ struct JsonLimits {
   std::size_t max_depth = 64;  // at most 1000
 };
 
-// One document. Errors: kMalformed "invalid_json", kTooLarge "json_too_large", "json_depth".
+// One document. Errors: kMalformed "invalid_json", "duplicate_key", kTooLarge "json_too_large",
+// "json_depth".
 Result<Json> parse_json(std::string_view text, const JsonLimits& limits = {});
 
 struct JsonStyle {

@@ -75,7 +75,7 @@ TEST(ParseJson, NumbersAtTheEdges) {
 
 TEST(ParseJson, RefusesDuplicateNamesAtAnyDepth) {
   const Error error = error_of("{\n \"a\": [ {\"x\":1,\n  \"y\":{}, \"\\u0078\":2} ] }");
-  EXPECT_EQ(error.code, "invalid_json");
+  EXPECT_EQ(error.code, "duplicate_key");
   EXPECT_EQ(error.message, "the member name \"x\" appears twice");
   EXPECT_THAT(error.where, HasSubstr("line 3,"));
   // Inside a value that is itself lost to a duplicate.
