@@ -12,10 +12,12 @@ bool SpecialTokens::ends_generation(TokenId id) const {
 
 std::string Tokenizer::decode(std::span<const TokenId> ids, bool show_control) const {
   std::string out;
+  bool drop = drops_leading_space();
   for (const TokenId id : ids) {
     const std::string bytes = piece_bytes(id, show_control);
-    const bool drop = out.empty() && bytes.starts_with(' ') && drops_leading_space();
-    out += std::string_view(bytes).substr(drop ? 1 : 0);
+    if (bytes.empty()) continue;
+    out += std::string_view(bytes).substr(drop && bytes.starts_with(' ') ? 1 : 0);
+    drop = false;
   }
   return out;
 }
