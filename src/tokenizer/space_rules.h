@@ -1,0 +1,45 @@
+// How SentencePiece-style tokenizers treat spaces: what becomes of them before the pieces of a
+// vocabulary, which spell a space as "▁" (U+2581), are looked for.
+//
+// From tokenizer.ggml.add_space_prefix (true if absent), tokenizer.ggml.remove_extra_whitespaces
+// (false if absent), and bantam.tokenizer.space_rules, a list of words for what GGUF has no key
+// for: "first", "unless_space", "whitespace", "split" (see the members).
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "formats/metadata.h"
+
+namespace bantam {
+
+inline constexpr std::string_view kSpaceMark = "\u2581";
+inline constexpr std::string_view kSpaceRulesKey = "bantam.tokenizer.space_rules";
+inline constexpr std::string_view kNormalizerKey = "bantam.tokenizer.normalizer";
+
+struct SpaceRules {
+  bool prefix = true;         // a space goes before each stretch of text …
+  bool first_only = false;    // … but only where the whole text begins ("first")
+  bool unless_space = false;  // … but only if it does not begin with one ("unless_space")
+  bool collapse = false;      // a run of spaces counts as one, and at either end as none
+  // Text is split at every white-space character, and each word is a stretch ("whitespace"). Needs
+  // prefix without first_only, and makes collapse say nothing new.
+  bool words = false;
+  bool split = false;  // no piece reaches across the beginning of a word ("split")
+
+  static Result<SpaceRules> from_metadata(const Metadata& metadata);
+  // Writes the keys; those of bantam only where GGUF's do not say it all.
+  void to_metadata(Metadata& metadata) const;
+
+  // The text with its spaces spelled "▁". `at_start`: the whole text begins here.
+  std::string apply(std::string_view text, bool at_start) const;
+
+ private:
+  std::string apply_to_words(std::string_view text) const;
+};
+
+// The bytes that a piece stands for: "▁" is a space.
+std::string unescape_spaces(std::string_view piece);
+
+}  // namespace bantam
