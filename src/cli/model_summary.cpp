@@ -5,6 +5,8 @@
 
 #include "base/unicode.h"
 #include "cli/text.h"
+#include "models/registry.h"
+#include "models/spec.h"
 
 namespace bantam {
 namespace {
@@ -46,6 +48,11 @@ std::string array_text(const MetaArray& array) {
   return text + "]";
 }
 
+Result<ArchSpec> read_spec(const WeightFile& file) {
+  const Family* family = TRY(find_family(file.metadata));
+  return family->read_spec(file);
+}
+
 }  // namespace
 
 double ModelSummary::bits_per_weight() const {
@@ -64,6 +71,13 @@ std::vector<std::pair<std::string, std::string>> ModelSummary::facts() const {
     facts.emplace_back("", fmt::format("{} in {}", human_bytes(bytes), type));
   if (context_length) facts.emplace_back("context", fmt::format("{} tokens", *context_length));
   if (vocabulary) facts.emplace_back("vocabulary", fmt::format("{} tokens", *vocabulary));
+  if (kv_bytes_per_token && context_length) {
+    const std::uint64_t kv = *kv_bytes_per_token * *context_length;
+    facts.emplace_back("memory",
+                       fmt::format("{} at full context: weights and {} of keys and values",
+                                   human_bytes(tensor_bytes + kv), human_bytes(kv)));
+  }
+  if (!cannot_run.empty()) facts.emplace_back("cannot run", cannot_run);
   return facts;
 }
 
@@ -79,6 +93,8 @@ void ModelSummary::add_to(JsonObject& document) const {
   document["bytes_by_type"] = std::move(types);
   document["context_length"] = or_null(context_length);
   document["vocabulary"] = or_null(vocabulary);
+  document["kv_bytes_per_token"] = or_null(kv_bytes_per_token);
+  document["cannot_run"] = cannot_run.empty() ? Json(nullptr) : Json(cannot_run);
 }
 
 ModelSummary summarize(const WeightFile& file) {
@@ -96,6 +112,13 @@ ModelSummary summarize(const WeightFile& file) {
   if (context) summary.context_length = *context;
   const auto tokens = file.metadata.strings("tokenizer.ggml.tokens");
   if (tokens && *tokens) summary.vocabulary = (*tokens)->size();
+
+  const Result<ArchSpec> spec = read_spec(file);
+  if (spec) {
+    summary.kv_bytes_per_token = kv_layout(*spec, DType::kF16).bytes_per_token();
+  } else {
+    summary.cannot_run = spec.error().to_string();
+  }
   return summary;
 }
 

@@ -20,6 +20,9 @@ struct ModelSummary {
   std::uint64_t tensor_bytes = 0;
   std::map<std::string, std::uint64_t, std::less<>> bytes_by_type;  // "Q8_0" → bytes
   std::optional<std::uint64_t> context_length, vocabulary;
+  // Of one token's keys and values in F16; absent for an architecture that bantam cannot run.
+  std::optional<std::uint64_t> kv_bytes_per_token;
+  std::string cannot_run;  // why not, in words; empty if it can
 
   double bits_per_weight() const;  // 0 without parameters
   // Name and value of each fact, for people.

@@ -36,9 +36,31 @@ TEST(ModelSummary, LeavesOutWhatAFileDoesNotSay) {
   EXPECT_FALSE(summary.context_length);
   JsonObject document;
   summary.add_to(document);
-  EXPECT_EQ(write_json(document),
-            R"({"architecture":null,"name":null,"parameters":0,"bytes":0,"bits_per_weight":0.0,)"
-            R"("bytes_by_type":{},"context_length":null,"vocabulary":null})");
+  EXPECT_EQ(
+      write_json(document),
+      R"({"architecture":null,"name":null,"parameters":0,"bytes":0,"bits_per_weight":0.0,)"
+      R"("bytes_by_type":{},"context_length":null,"vocabulary":null,"kv_bytes_per_token":null,)"
+      R"("cannot_run":")" +
+          summary.cannot_run + "\"}");
+  EXPECT_NE(summary.cannot_run.find("general.architecture"), std::string::npos);
+}
+
+TEST(ModelSummary, CountsTheMemoryOfAContext) {
+  WeightFile file;
+  file.metadata.set_string("general.architecture", "llama");
+  file.metadata.set_u32("llama.context_length", 1000);
+  file.metadata.set_u32("llama.embedding_length", 64);
+  file.metadata.set_u32("llama.block_count", 3);
+  file.metadata.set_u32("llama.feed_forward_length", 128);
+  file.metadata.set_u32("llama.attention.head_count", 4);
+  file.metadata.set_u32("llama.attention.head_count_kv", 2);
+  file.metadata.set_f32("llama.attention.layer_norm_rms_epsilon", 1e-5f);
+  std::byte* bytes = file.own_buffer(256 * 32);
+  file.add_tensor("token_embd.weight", {.dtype = DType::kF32, .shape = {32, 64}, .data = bytes});
+  const ModelSummary summary = summarize(file);
+  EXPECT_EQ(summary.cannot_run, "");
+  // Keys and values of 2 heads of 16 in 3 layers, two bytes each.
+  EXPECT_EQ(summary.kv_bytes_per_token, 2u * 2 * 16 * 3 * 2);
 }
 
 TEST(ModelSummary, ShowsValuesShortAndEscaped) {
