@@ -21,7 +21,7 @@ FOLDERS = ("src", "tests", "tools", "bench", "cmake")
 SKIPPED = {"node_modules", "corpus", "__pycache__"}
 CODE = {".h", ".cpp", ".inl"}
 TEXT = CODE | {".py", ".sh", ".mjs", ".js", ".cmake", ".txt"}
-LITERAL = re.compile(r'R"\(.*\)"|"(?:\\.|[^"\\])*"')
+LITERAL = re.compile(r'"(?:\\.|[^"\\])*"')
 UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b")
 
 # What a library must not do, by rule. The command line is the one that prints and exits.
@@ -101,8 +101,8 @@ def check_file(path, relative):
     if len(lines) > MAX_FILE_LINES:
         yield "file", 1, f"{len(lines)} lines (at most {MAX_FILE_LINES})"
     for number, line in enumerate(lines, 1):
-        # A literal that cannot be broken may stick out.
-        if len(line) > MAX_COLUMNS and len(LITERAL.sub('""', line)) > MAX_COLUMNS:
+        # A literal that cannot be broken may stick out; clang-format leaves raw ones alone.
+        if len(LITERAL.sub('""', line)) > MAX_COLUMNS and 'R"(' not in line:
             yield "columns", number, f"{len(line)} columns (at most {MAX_COLUMNS})"
         if line != line.rstrip() or "\t" in line:
             yield "blanks", number, "a tab, or blanks at the end of the line"

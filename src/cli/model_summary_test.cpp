@@ -40,9 +40,7 @@ TEST(ModelSummary, LeavesOutWhatAFileDoesNotSay) {
       write_json(document),
       R"({"architecture":null,"name":null,"parameters":0,"bytes":0,"bits_per_weight":0.0,)"
       R"("bytes_by_type":{},"context_length":null,"vocabulary":null,"kv_bytes_per_token":null,)"
-      R"("cannot_run":")" +
-          summary.cannot_run + "\"}");
-  EXPECT_NE(summary.cannot_run.find("general.architecture"), std::string::npos);
+      R"("cannot_run":"key \"general.architecture\": required, and absent"})");
 }
 
 TEST(ModelSummary, CountsTheMemoryOfAContext) {
