@@ -12,6 +12,7 @@
 
 #include "base/cpu_info.h"
 #include "cli/text.h"
+#include "kernels/kernels.h"
 
 namespace bantam {
 namespace {
@@ -39,6 +40,23 @@ Finding examine_processor(const CpuInfo& cpu) {
                                cpu.model.empty() ? "unknown model" : cpu.model, cpu.cores,
                                cpu.cores == 1 ? "" : "s",
                                features.empty() ? "no vector extensions" : features)};
+}
+
+// Which table of kernels a command would compute with, BANTAM_ISA considered.
+Finding examine_kernels() {
+  const std::vector<std::string_view> available = available_isas();
+  const Result<const KernelTable*> chosen = choose_kernels(isa_from_environment());
+  Finding finding{.name = "kernels",
+                  .found = fmt::format("{} of {}", chosen ? (*chosen)->name : "none",
+                                       fmt::join(available, ", "))};
+  if (!chosen) {
+    finding.verdict = Verdict::kFailure;
+    finding.advice = chosen.error().to_string();
+  } else if (available.size() == 1) {
+    finding.verdict = Verdict::kWarning;
+    finding.advice = "no fast kernels for this processor: everything runs, slowly";
+  }
+  return finding;
 }
 
 Finding examine_memory(const CpuInfo& cpu) {
@@ -113,8 +131,8 @@ std::string_view verdict_name(Verdict verdict) {
 
 std::vector<Finding> examine_machine() {
   const CpuInfo cpu = read_cpu_info();
-  return {examine_processor(cpu), examine_memory(cpu), examine_huge_pages(), examine_descriptors(),
-          examine_sandbox()};
+  return {examine_processor(cpu), examine_kernels(),     examine_memory(cpu),
+          examine_huge_pages(),   examine_descriptors(), examine_sandbox()};
 }
 
 }  // namespace bantam

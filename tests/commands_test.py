@@ -1,0 +1,70 @@
+#!/usr/bin/env python3
+"""Holds every command of the program to what all of them promise.
+
+usage: tests/commands_test.py BANTAM
+"""
+
+import json
+import re
+import subprocess
+import sys
+import unittest
+
+BINARY = sys.argv.pop() if len(sys.argv) > 1 else "build/release/bantam"
+
+
+def run(*words, **options):
+    return subprocess.run([BINARY, *words], capture_output=True, text=True, timeout=60,
+                          check=False, stdin=subprocess.DEVNULL, **options)
+
+
+def commands():
+    """The commands that `bantam help` lists."""
+    text = run("help").stdout.split("Commands:\n")[1].split("\n\n")[0]
+    return re.findall(r"^  (\S+) ", text, re.M)
+
+
+class CommandsTest(unittest.TestCase):
+    def test_there_are_commands(self):
+        self.assertTrue({"list", "show", "doctor"} <= set(commands()))
+
+    def test_each_explains_itself_with_an_example(self):
+        for command in commands():
+            done = run(command, "--help")
+            self.assertEqual(done.returncode, 0, command)
+            self.assertRegex(done.stdout, rf"(?s)Usage: bantam {command} .*Example:\n.*bantam "
+                                          rf"{command}\b", command)
+            self.assertEqual(done.stdout, run("help", command).stdout)
+            for line in done.stdout.splitlines():
+                self.assertLessEqual(len(line), 110, line)
+
+    def test_each_answers_a_wrong_option_with_one_document(self):
+        for command in commands():
+            done = run(command, "--json", "--no-such-option")
+            self.assertEqual(done.returncode, 64, command)
+            self.assertEqual(json.loads(done.stdout)["error"]["code"], "unknown_option", command)
+            self.assertIn("--no-such-option", done.stderr, command)
+
+    def test_a_missing_model_is_named(self):
+        for command in set(commands()) & {"show", "tokenize", "generate", "score", "bench"}:
+            model = ["/no/such/model.gguf"] if command == "show" else ["-m", "/no/such/model.gguf"]
+            text = {"generate": ["--prompt", "x"], "score": ["--text", "x"], "tokenize": ["x"]}
+            done = run(command, *model, *text.get(command, []), "--json")
+            self.assertEqual(done.returncode, 66, f"{command}: {done.stderr}")
+            self.assertIn("/no/such/model.gguf", done.stderr, command)
+            self.assertEqual(json.loads(done.stdout)["error"]["code"], "file_not_found", command)
+
+    def test_a_full_disk_is_an_error(self):
+        with open("/dev/full", "w", encoding="utf8") as full:
+            done = subprocess.run([BINARY, "help"], stdout=full, stderr=subprocess.PIPE, text=True,
+                                  timeout=60, check=False)
+        self.assertEqual(done.returncode, 73)
+        self.assertIn("cannot write the answer", done.stderr)
+
+    def test_doctor_and_list_give_documents(self):
+        self.assertIn("checks", json.loads(run("doctor", "--json").stdout))
+        self.assertIn("models", json.loads(run("list", "--json").stdout))
+
+
+if __name__ == "__main__":
+    unittest.main()
