@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <filesystem>
+#include <fstream>
 #include <random>
 #include <string>
 #include <string_view>
@@ -93,8 +94,8 @@ class TemporaryFolder {
   std::filesystem::path operator/(std::string_view name) const { return path_ / name; }
   const std::filesystem::path& path() const { return path_; }
   void put(std::string_view name, std::string_view text) const {
-    const auto written = write_file(path_ / name, text);
-    CHECK(written.has_value(), "{}", written.error().to_string());
+    std::ofstream file(path_ / name, std::ios::binary);
+    CHECK(bool(file << text));
   }
 
  private:

@@ -88,7 +88,7 @@ TEST(GgufReader, EverySingleByteCorruptionIsAnErrorOrHarmless) {
   const std::size_t data = text.size() - 100;
   std::size_t refusals = 0;
   for (std::size_t at = 0; at < text.size(); ++at) {
-    for (unsigned flip = 1; flip < 256; ++flip) {
+    for (const unsigned flip : {1u, 2u, 4u, 8u, 16u, 32u, 64u, 128u, 3u, 0x55u, 0x7Fu, 0xFFu}) {
       std::vector<char> bad(text.begin(), text.end());
       bad[at] = static_cast<char>(static_cast<unsigned char>(bad[at]) ^ flip);
       WeightFile file;
@@ -102,7 +102,7 @@ TEST(GgufReader, EverySingleByteCorruptionIsAnErrorOrHarmless) {
       samples::touch(file);
     }
   }
-  EXPECT_GT(refusals, data * 100);
+  EXPECT_GT(refusals, data * 6);
 }
 
 TEST(GgufReader, NamesWhatAWrongFileLooksLike) {

@@ -65,7 +65,7 @@ TEST(Safetensors, EverySingleByteCorruptionIsAnErrorOrHarmless) {
   const std::string text = file_of(kSound, 16);
   std::size_t refusals = 0;
   for (std::size_t at = 0; at < text.size() - 16; ++at) {
-    for (unsigned flip = 1; flip < 256; ++flip) {
+    for (const unsigned flip : {1u, 2u, 4u, 8u, 16u, 32u, 64u, 128u, 3u, 0x55u, 0x7Fu, 0xFFu}) {
       std::vector<char> bad(text.begin(), text.end());
       bad[at] = static_cast<char>(static_cast<unsigned char>(bad[at]) ^ flip);
       const auto header = scan_safetensors(std::as_bytes(std::span(bad)));
@@ -80,7 +80,7 @@ TEST(Safetensors, EverySingleByteCorruptionIsAnErrorOrHarmless) {
       }
     }
   }
-  EXPECT_GT(refusals, (text.size() - 16) * 150);
+  EXPECT_GT(refusals, (text.size() - 16) * 7);
 }
 
 TEST(Safetensors, RefusesBadHeaderLengths) {
