@@ -7,8 +7,10 @@
 
 namespace bantam {
 
+std::unique_ptr<Command> bench_command();
 std::unique_ptr<Command> doctor_command();
 std::unique_ptr<Command> list_command();
+std::unique_ptr<Command> score_command();
 std::unique_ptr<Command> show_command();
 
 }  // namespace bantam

@@ -9,8 +9,10 @@
 
 int main(int argc, char** argv) {
   constexpr bantam::CommandMaker kCommands[] = {
+      bantam::score_command,
       bantam::list_command,
       bantam::show_command,
+      bantam::bench_command,
       bantam::doctor_command,
   };
   // A reader that goes away is an error value at the next write, not the end of the process.

@@ -1,9 +1,10 @@
 #include "runtime/benchmark.h"
 
-#include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
+#include <fstream>
 #include <numeric>
 
 #include "base/random.h"
@@ -98,10 +99,11 @@ std::uint64_t weight_bytes_per_step(const Decoder& decoder) {
   return total;
 }
 
-std::uint64_t peak_resident_bytes() {
-  rusage usage{};
-  ::getrusage(RUSAGE_SELF, &usage);
-  return static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
+// Of the process, now: the second number of /proc/self/statm, in pages.
+std::uint64_t resident_bytes() {
+  std::uint64_t pages = 0, resident = 0;
+  std::ifstream("/proc/self/statm") >> pages >> resident;
+  return resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
 constexpr std::int64_t kChunk = 256;
@@ -171,6 +173,7 @@ Result<BenchmarkReport> run_benchmark(const std::shared_ptr<const Decoder>& deco
           std::max(report.prompt_tokens_per_second, static_cast<double>(options.prompt) / seconds);
     }
     report.kv_bytes = runner.kv_bytes();
+    report.resident_bytes = resident_bytes();
   }
   if (options.generate == 0) return report;
   for (const std::int64_t sequences : options.batch) {
@@ -188,9 +191,9 @@ Result<BenchmarkReport> run_benchmark(const std::shared_ptr<const Decoder>& deco
                                    static_cast<double>(report.weight_bytes);
     rate.share_of_read_bandwidth = rate.weight_bytes_per_second / report.read_bytes_per_second;
     report.kv_bytes = std::max(report.kv_bytes, runner.kv_bytes());
+    report.resident_bytes = std::max(report.resident_bytes, resident_bytes());
     report.generate.push_back(rate);
   }
-  report.peak_resident_bytes = peak_resident_bytes();
   return report;
 }
 

@@ -31,10 +31,10 @@ struct BenchmarkReport {
   std::size_t threads = 0;
   double read_bytes_per_second = 0;  // all threads summing a buffer far larger than the caches
   double prompt_tokens_per_second = 0;
-  std::vector<BenchmarkRate> generate;    // one an entry of options.batch
-  std::uint64_t weight_bytes = 0;         // read by a token: all weights but unused embedding rows
-  std::uint64_t kv_bytes = 0;             // of the longest run
-  std::uint64_t peak_resident_bytes = 0;  // of the process, mapped weights included
+  std::vector<BenchmarkRate> generate;  // one an entry of options.batch
+  std::uint64_t weight_bytes = 0;       // read by a token: all weights but unused embedding rows
+  std::uint64_t kv_bytes = 0;           // of the longest run
+  std::uint64_t resident_bytes = 0;     // of the process after a run, mapped weights included
 };
 
 // Runs the model on random tokens. `progress` gets a phrase before each part.

@@ -2,12 +2,16 @@
 
 #include <utility>
 
+#include "tokenizer/import.h"
+
 namespace bantam {
 namespace {
 
 Result<LoadedModel> open_parts(const std::filesystem::path& path, const EngineOptions& options) {
   LoadedModel model;
-  model.file = TRY(open_weights(path));
+  const std::shared_ptr<WeightFile> file = TRY(open_weights(path));
+  TRY(canonicalize_tokenizer(file->metadata));
+  model.file = file;
   auto tokenizer = make_tokenizer(model.file->metadata);
   if (tokenizer) {
     model.tokenizer = std::move(*tokenizer);

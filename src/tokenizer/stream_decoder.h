@@ -26,6 +26,10 @@ class StreamDecoder {
   explicit StreamDecoder(const Tokenizer& tokenizer, std::vector<std::string> stops = {},
                          bool show_control = false);
 
+  // The tokens to come continue a text that was begun elsewhere (a prompt), so a space before the
+  // first of them is the text's own and is kept. Call before the first push.
+  void continue_text() { begun_ = true; }
+
   // The text that this token makes certain; may be empty. Nothing after a stop string.
   std::string push(TokenId id);
   // The text held back: call once, when no more tokens come.

@@ -1,0 +1,39 @@
+// Options that the commands which run a model share.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/options.h"
+#include "cli/command.h"
+#include "runtime/engine.h"
+#include "runtime/sampling.h"
+
+namespace bantam {
+
+struct EngineArguments {
+  std::string model;         // path or name
+  std::int64_t context = 0;  // tokens; 0: the model's own
+  std::string kv = "f16";
+  std::string isa;
+};
+
+// --context, --kv, --isa, and the model as -m or as the first positional.
+enum class ModelOption : std::uint8_t { kFlag, kPositional };
+void add_engine_options(Options& options, EngineArguments& arguments, ModelOption model);
+EngineOptions engine_options(const EngineArguments& arguments, const CommandContext& context);
+
+// --max-tokens, --temperature, --top-k …: one flag an option of runtime/sampling.h, with the
+// defaults that `sampling` holds.
+struct SamplingArguments {
+  SamplingOptions sampling;
+  StopOptions stop;
+  std::vector<std::string> bias;  // "ID:VALUE"
+};
+void add_sampling_options(Options& options, SamplingArguments& arguments);
+// The bias words parsed into sampling.logit_bias.
+Result<void> finish_sampling(SamplingArguments& arguments);
+
+}  // namespace bantam
