@@ -75,29 +75,22 @@ void float_dot(const DotRows& rows, const float* x, std::int64_t tokens) {
 
 // --- Packing ------------------------------------------------------------------------------------
 
-// 32 elements, as PackedActivations says.
-inline void pack_block(const Floats& low, const Floats& high, std::int8_t* quants, float& scale,
-                       std::int32_t (&sums)[2]) {
+// 32 elements, as PackedActivations says. Returns their scale.
+inline float pack_block(const Floats& low, const Floats& high, std::int8_t* quants) {
   constexpr float kTiny = 0x1p-100f;
   const Ints no_sign = splat_int(0x7FFFFFFF);
   const Ints magnitudes = maximum(bit_and(as_ints(low), no_sign), bit_and(as_ints(high), no_sign));
   // Bits of floats without a sign are in the order of the floats, NaNs above infinity.
   const float largest_x = std::bit_cast<float>(largest(magnitudes));
   const bool finite = largest_x <= std::numeric_limits<float>::max();
-  sums[0] = sums[1] = 0;
   if (!finite || largest_x < kTiny) {
-    scale = finite ? 0.0f : std::numeric_limits<float>::quiet_NaN();
     std::memset(quants, 0, 32);
-    return;
+    return finite ? 0.0f : std::numeric_limits<float>::quiet_NaN();
   }
-  scale = largest_x / 127.0f;
   const Floats inverse = splat(127.0f / largest_x);
   narrow(quants, to_ints(mul(low, inverse)));
   narrow(quants + 16, to_ints(mul(high, inverse)));
-  for (int i = 0; i < 16; ++i) {
-    sums[0] += quants[i];
-    sums[1] += quants[16 + i];
-  }
+  return largest_x / 127.0f;
 }
 
 // Sixteen floats, zeros for those past the n that there are.
@@ -108,13 +101,24 @@ inline Floats load_at_most(const float* p, std::int64_t n) {
 
 inline void pack_row(const float* x, std::int64_t width, std::int64_t t,
                      const PackedActivations& to) {
-  for (std::int64_t b = 0; b < 8 * to.groups; ++b) {
-    const std::int64_t left = width - 32 * b, at = t * 8 * to.groups + b;
-    std::int32_t sums[2];
-    pack_block(load_at_most(x + 32 * b, left), load_at_most(x + 32 * b + 16, left - 16),
-               to.quants + 32 * at, to.scales[at], sums);
-    to.sums[2 * at] = sums[0];
-    to.sums[2 * at + 1] = sums[1];
-    to.scaled_sums[at] = to.scales[at] * static_cast<float>(sums[0] + sums[1]);
+  const Bytes ones = splat_byte(1);
+  for (std::int64_t g = 0; g < to.groups; ++g) {
+    const std::int64_t at = t * to.groups + g;
+    std::int8_t* quants = to.quants + 256 * at;
+    float* scales = to.scales + 8 * at;
+    for (std::int64_t b = 0; b < 8; ++b) {
+      const float* block = x + 256 * g + 32 * b;
+      const std::int64_t left = width - 256 * g - 32 * b;
+      scales[b] = pack_block(load_at_most(block, left), load_at_most(block + 16, left - 16),
+                             quants + 32 * b);
+    }
+    Ints dots[4];
+    for (int i = 0; i < 4; ++i)
+      dots[i] = dot_unsigned(splat_int(0), ones, load_bytes(quants + 64 * i));
+    const Ints sums = sums_of_four(dots);
+    store_ints(to.sums + 16 * at, sums);
+    float of_32[16];
+    store(of_32, to_floats(sums_of_two(sums, sums)));
+    for (int b = 0; b < 8; ++b) to.scaled_sums[8 * at + b] = scales[b] * of_32[b];
   }
 }

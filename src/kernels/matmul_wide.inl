@@ -23,46 +23,64 @@ inline PanelBlock* panel_block(PanelBlock* panel, std::int64_t groups, std::int6
   return panel + lane * groups + group;
 }
 
-// One group of rows a and b, which are rows r and r + 1 of the panel.
+// What the rows of a group are unpacked into on their way to the panel.
+struct RowMajorGroup {
+  alignas(64) std::uint8_t weights[16][256];
+  alignas(64) float scales[16][16];  // 8 scales, 8 minimums
+  alignas(64) std::int32_t fine[16][16], fine_minimums[16][16];
+};
+
 template <typename Format>
-inline void fill_group(const std::byte* a, const std::byte* b, PanelBlock* panel,
-                       std::int64_t groups, std::int64_t group, std::int64_t r) {
+inline void unpack_pair(const std::byte* a, const std::byte* b, std::int64_t r,
+                        RowMajorGroup& rows) {
   const std::byte* source[2] = {a, b};
+  Scales scales;
+  Format::scales(a, b, scales);
   for (int row = 0; row < 2; ++row) {
     Bytes w[4];
     Format::unpack(source[row], w);
     for (int i = 0; i < 4; ++i) {
       if constexpr (Format::kSigned) w[i] = prepare_signed(w[i]);
-      alignas(64) std::uint8_t bytes[64];
-      store_bytes(bytes, w[i]);
-      for (int half = 0; half < 2; ++half) {
-        PanelBlock* block = panel_block(panel, groups, group, 2 * i + half);
-        for (int k = 0; k < 8; ++k)
-          std::memcpy(block->weights[k][r + row], bytes + 32 * half + 4 * k, 4);
-      }
+      store_bytes(rows.weights[r + row] + 64 * i, w[i]);
     }
-  }
-  Scales scales;
-  Format::scales(a, b, scales);
-  alignas(64) float scale[2][8], minimum[2][8] = {};
-  store(scale[0], scales.scale);
-  if constexpr (Format::kMinimums != Minimums::kNone) store(minimum[0], scales.minimum);
-  alignas(64) std::int32_t fine[2][16] = {}, fine_minimums[2][16] = {};
-  for (int row = 0; row < 2; ++row) {
-    if constexpr (Format::kFine) store_ints(fine[row], scales.fine[row]);
+    if constexpr (Format::kFine) store_ints(rows.fine[r + row], scales.fine[row]);
     if constexpr (Format::kMinimums == Minimums::kFine)
-      store_ints(fine_minimums[row], scales.fine_minimums[row]);
+      store_ints(rows.fine_minimums[r + row], scales.fine_minimums[row]);
   }
+  store_halves(rows.scales[r], rows.scales[r + 1], scales.scale);
+  if constexpr (Format::kMinimums != Minimums::kNone)
+    store_halves(rows.scales[r] + 8, rows.scales[r + 1] + 8, scales.minimum);
+}
+
+inline void transpose_words(const void* rows, std::size_t stride, Bytes (&out)[16]) {
+  transpose(static_cast<const std::uint8_t*>(rows), stride, out);
+}
+
+template <typename Format>
+inline void transpose_group(const RowMajorGroup& rows, PanelBlock* panel, std::int64_t groups,
+                            std::int64_t group) {
+  Bytes words[16];
+  for (int i = 0; i < 4; ++i) {
+    transpose_words(rows.weights[0] + 64 * i, sizeof rows.weights[0], words);
+    for (int k = 0; k < 16; ++k)
+      store_bytes(panel_block(panel, groups, group, 2 * i + k / 8)->weights[k % 8], words[k]);
+  }
+  transpose_words(rows.scales, sizeof rows.scales[0], words);
   for (int lane = 0; lane < 8; ++lane) {
     PanelBlock* block = panel_block(panel, groups, group, lane);
-    for (int row = 0; row < 2; ++row) {
-      block->scale[r + row] = scale[row][lane];
-      block->minimum[r + row] = minimum[row][lane];
-      for (int half = 0; half < 2; ++half) {
-        block->fine[half][r + row] = fine[row][2 * lane + half];
-        block->fine_minimums[half][r + row] = fine_minimums[row][2 * lane + half];
-      }
-    }
+    store_bytes(block->scale, words[lane]);
+    if constexpr (Format::kMinimums != Minimums::kNone)
+      store_bytes(block->minimum, words[8 + lane]);
+  }
+  if constexpr (Format::kFine) {
+    transpose_words(rows.fine, sizeof rows.fine[0], words);
+    for (int i = 0; i < 16; ++i)
+      store_bytes(panel_block(panel, groups, group, i / 2)->fine[i % 2], words[i]);
+  }
+  if constexpr (Format::kMinimums == Minimums::kFine) {
+    transpose_words(rows.fine_minimums, sizeof rows.fine_minimums[0], words);
+    for (int i = 0; i < 16; ++i)
+      store_bytes(panel_block(panel, groups, group, i / 2)->fine_minimums[i % 2], words[i]);
   }
 }
 
@@ -72,30 +90,37 @@ inline void fill_panel(const DotRows& rows, std::int64_t first, std::int64_t gro
                        PanelBlock* panel) {
   constexpr auto kStep = static_cast<std::int64_t>(Format::kGroupBytes);
   const std::int64_t whole = rows.width / 256, rest = rows.width % 256;
-  for (std::int64_t r = 0; r < kPanelRows; r += 2) {
-    const std::int64_t last = rows.rows - 1;
-    const std::byte* a = rows.weights + (first + r < last ? first + r : last) * rows.row_bytes;
-    const std::byte* b =
-        rows.weights + (first + r + 1 < last ? first + r + 1 : last) * rows.row_bytes;
-    for (std::int64_t g = 0; g < whole; ++g)
-      fill_group<Format>(a + g * kStep, b + g * kStep, panel, groups, g, r);
-    if (rest != 0) {
-      LastGroup<Format> last_a, last_b;
-      last_a.fill(a + rows.row_bytes, rest);
-      last_b.fill(b + rows.row_bytes, rest);
-      fill_group<Format>(last_a.bytes, last_b.bytes, panel, groups, whole, r);
+  const std::byte* start[kPanelRows];
+  for (std::int64_t r = 0; r < kPanelRows; ++r) {
+    const std::int64_t row = first + r < rows.rows ? first + r : rows.rows - 1;
+    start[r] = rows.weights + row * rows.row_bytes;
+  }
+  RowMajorGroup row_major;
+  for (std::int64_t g = 0; g < whole; ++g) {
+    for (std::int64_t r = 0; r < kPanelRows; r += 2)
+      unpack_pair<Format>(start[r] + g * kStep, start[r + 1] + g * kStep, r, row_major);
+    transpose_group<Format>(row_major, panel, groups, g);
+  }
+  if (rest != 0) {
+    for (std::int64_t r = 0; r < kPanelRows; r += 2) {
+      LastGroup<Format> a, b;
+      a.fill(start[r] + rows.row_bytes, rest);
+      b.fill(start[r + 1] + rows.row_bytes, rest);
+      unpack_pair<Format>(a.bytes, b.bytes, r, row_major);
     }
+    transpose_group<Format>(row_major, panel, groups, whole);
   }
 }
 
 // What of a format the multiplication sees, so that formats alike share its code.
-template <bool kSignedV, bool kFineV, Minimums kMinimumsV>
+template <bool kSignedV, bool kFineV, Minimums kMinimumsV, int kOffsetV>
 struct PanelKind {
   static constexpr bool kSigned = kSignedV, kFine = kFineV;
   static constexpr Minimums kMinimums = kMinimumsV;
+  static constexpr int kOffset = kOffsetV;  // as offset_bits
 };
 
-// Sums of elements [4 * begin, 4 * end) of a block, each token's starting at -offset * x_sum.
+// Adds the products of elements [4 * begin, 4 * end) of a block.
 template <typename Kind, int kTokens>
 inline void panel_sums(const PanelBlock& block, int begin, int end, const std::int8_t* quants,
                        std::int64_t stride, Ints (&sums)[kTokens]) {
@@ -108,16 +133,18 @@ inline void panel_sums(const PanelBlock& block, int begin, int end, const std::i
 
 template <typename Kind, int kTokens>
 inline void add_panel_block(const PanelBlock& block, const PackedActivations& x, std::int64_t token,
-                            std::int64_t b, int offset_shift, Floats (&acc)[kTokens]) {
+                            std::int64_t b, Floats (&acc)[kTokens]) {
   const std::int64_t stride = 256 * x.groups;
   const std::int8_t* quants = x.quants + token * stride + 32 * b;
   Ints halves[2][kTokens];
   for (int t = 0; t < kTokens; ++t) {
-    const std::int32_t* sums = x.sums + (token + t) * 16 * x.groups + 2 * b;
-    const std::int32_t low = offset_shift < 0 ? 0 : -(sums[0] * (1 << offset_shift));
-    const std::int32_t high = offset_shift < 0 ? 0 : -(sums[1] * (1 << offset_shift));
-    halves[0][t] = splat_int(Kind::kFine ? low : low + high);
-    if constexpr (Kind::kFine) halves[1][t] = splat_int(high);
+    halves[0][t] = halves[1][t] = splat_int(0);
+    if constexpr (Kind::kOffset >= 0) {  // the sums start at what the offset adds to them, negated
+      const std::int32_t* sums = x.sums + (token + t) * 16 * x.groups + 2 * b;
+      constexpr std::int32_t kTimes = -(1 << Kind::kOffset);
+      halves[0][t] = splat_int(kTimes * (Kind::kFine ? sums[0] : sums[0] + sums[1]));
+      if constexpr (Kind::kFine) halves[1][t] = splat_int(kTimes * sums[1]);
+    }
   }
   if constexpr (Kind::kFine) {
     panel_sums<Kind, kTokens>(block, 0, 4, quants, stride, halves[0]);
@@ -144,15 +171,15 @@ inline void add_panel_block(const PanelBlock& block, const PackedActivations& x,
 
 // Tokens [token, token + kTokens) with the panel; `count` rows are stored.
 template <typename Kind, int kTokens>
-void panel_tile(PanelBlock* panel, const PackedActivations& x, std::int64_t token, int offset_shift,
-                float* out, std::int64_t out_stride, std::int64_t count) {
+void panel_tile(PanelBlock* panel, const PackedActivations& x, std::int64_t token, float* out,
+                std::int64_t out_stride, std::int64_t count) {
   Floats lanes[8][kTokens];
   for (int lane = 0; lane < 8; ++lane) {
     Floats acc[kTokens];
     for (Floats& sum : acc) sum = splat(0);
     for (std::int64_t g = 0; g < x.groups; ++g)
       add_panel_block<Kind, kTokens>(*panel_block(panel, x.groups, g, lane), x, token, 8 * g + lane,
-                                     offset_shift, acc);
+                                     acc);
     for (int t = 0; t < kTokens; ++t) lanes[lane][t] = acc[t];
   }
   for (int t = 0; t < kTokens; ++t) {
@@ -169,22 +196,21 @@ void panel_tile(PanelBlock* panel, const PackedActivations& x, std::int64_t toke
 
 template <typename Kind, int kTokens>
 inline void panel_tokens(PanelBlock* panel, const PackedActivations& x, std::int64_t token,
-                         int offset_shift, float* out, std::int64_t out_stride,
-                         std::int64_t count) {
+                         float* out, std::int64_t out_stride, std::int64_t count) {
   for (; token + kTokens <= x.tokens; token += kTokens)
-    panel_tile<Kind, kTokens>(panel, x, token, offset_shift, out, out_stride, count);
+    panel_tile<Kind, kTokens>(panel, x, token, out, out_stride, count);
   if constexpr (kTokens > 1)
-    panel_tokens<Kind, kTokens / 2>(panel, x, token, offset_shift, out, out_stride, count);
+    panel_tokens<Kind, kTokens / 2>(panel, x, token, out, out_stride, count);
 }
 
 template <typename Format>
 void wide_dot(const DotRows& rows, const PackedActivations& x, std::byte* scratch) {
-  using Kind = PanelKind<Format::kSigned, Format::kFine, Format::kMinimums>;
+  using Kind = PanelKind<Format::kSigned, Format::kFine, Format::kMinimums, offset_bits<Format>()>;
   auto* panel = reinterpret_cast<PanelBlock*>(scratch);
   for (std::int64_t row = 0; row < rows.rows; row += kPanelRows) {
     const std::int64_t left = rows.rows - row;
     fill_panel<Format>(rows, row, x.groups, panel);
-    panel_tokens<Kind, kWideTokens>(panel, x, 0, offset_bits<Format>(), rows.out + row,
-                                    rows.out_stride, left < kPanelRows ? left : kPanelRows);
+    panel_tokens<Kind, kWideTokens>(panel, x, 0, rows.out + row, rows.out_stride,
+                                    left < kPanelRows ? left : kPanelRows);
   }
 }

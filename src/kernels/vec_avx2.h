@@ -86,6 +86,10 @@ inline Floats load_twice(const float* p) {
   const __m256 x = _mm256_loadu_ps(p);
   return {x, x};
 }
+inline void store_halves(float* low, float* high, const Floats& x) {
+  _mm256_storeu_ps(low, x.a);
+  _mm256_storeu_ps(high, x.b);
+}
 inline Floats from_f16(const std::uint16_t* p) {
   return {_mm256_cvtph_ps(load_quarter(p)), _mm256_cvtph_ps(load_quarter(p + 8))};
 }
@@ -227,6 +231,35 @@ inline Bytes where_set(std::uint64_t bits, std::uint8_t value) {
 inline Bytes look_up(const Bytes& indices, const std::int8_t* table) {
   const __m256i levels = _mm256_broadcastsi128_si256(load_quarter(table));
   return {_mm256_shuffle_epi8(levels, indices.a), _mm256_shuffle_epi8(levels, indices.b)};
+}
+
+// An 8 x 8 matrix of 32-bit words, transposed.
+inline void transpose_eight(const std::uint8_t* rows, std::size_t stride, __m256i (&out)[8]) {
+  // Words within 128-bit lanes first: element i of lane L of b[4 g + c] is word 4 L + c of row
+  // 4 g + i.
+  __m256i b[8];
+  for (std::size_t g = 0; g < 8; g += 4) {
+    const __m256i r0 = load_half(rows + g * stride), r1 = load_half(rows + (g + 1) * stride);
+    const __m256i r2 = load_half(rows + (g + 2) * stride), r3 = load_half(rows + (g + 3) * stride);
+    const __m256i low01 = _mm256_unpacklo_epi32(r0, r1), high01 = _mm256_unpackhi_epi32(r0, r1);
+    const __m256i low23 = _mm256_unpacklo_epi32(r2, r3), high23 = _mm256_unpackhi_epi32(r2, r3);
+    b[g] = _mm256_unpacklo_epi64(low01, low23);
+    b[g + 1] = _mm256_unpackhi_epi64(low01, low23);
+    b[g + 2] = _mm256_unpacklo_epi64(high01, high23);
+    b[g + 3] = _mm256_unpackhi_epi64(high01, high23);
+  }
+  for (std::size_t c = 0; c < 4; ++c) {
+    out[c] = _mm256_permute2x128_si256(b[c], b[4 + c], 0x20);
+    out[4 + c] = _mm256_permute2x128_si256(b[c], b[4 + c], 0x31);
+  }
+}
+inline void transpose(const std::uint8_t* rows, std::size_t stride, Bytes (&out)[16]) {
+  for (std::size_t half = 0; half < 2; ++half) {
+    __m256i low[8], high[8];
+    transpose_eight(rows + 32 * half, stride, low);
+    transpose_eight(rows + 8 * stride + 32 * half, stride, high);
+    for (std::size_t c = 0; c < 8; ++c) out[8 * half + c] = {low[c], high[c]};
+  }
 }
 
 // --- Sums of products ---------------------------------------------------------------------------

@@ -62,6 +62,10 @@ inline Floats join(float low, float high) {
   return {_mm512_mask_blend_ps(0xFF00, _mm512_set1_ps(low), _mm512_set1_ps(high))};
 }
 inline Floats load_twice(const float* p) { return {_mm512_broadcast_f32x8(_mm256_loadu_ps(p))}; }
+inline void store_halves(float* low, float* high, const Floats& x) {
+  _mm256_storeu_ps(low, _mm512_castps512_ps256(x.v));
+  _mm256_storeu_ps(high, _mm512_extractf32x8_ps(x.v, 1));
+}
 inline Floats from_f16(const std::uint16_t* p) {
   return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i_u*>(p)))};
 }
@@ -162,6 +166,35 @@ inline Bytes where_set(std::uint64_t bits, std::uint8_t value) {
 inline Bytes look_up(const Bytes& indices, const std::int8_t* table) {
   const __m128i levels = _mm_loadu_si128(reinterpret_cast<const __m128i_u*>(table));
   return {_mm512_shuffle_epi8(_mm512_broadcast_i32x4(levels), indices.v)};
+}
+
+inline void transpose(const std::uint8_t* rows, std::size_t stride, Bytes (&out)[16]) {
+  // Words within 128-bit lanes first: after this, element i of lane L of b[4 g + c] is word
+  // 4 L + c of row 4 g + i.
+  __m512i b[16];
+  for (std::size_t g = 0; g < 16; g += 4) {
+    const __m512i r0 = _mm512_loadu_si512(rows + g * stride);
+    const __m512i r1 = _mm512_loadu_si512(rows + (g + 1) * stride);
+    const __m512i r2 = _mm512_loadu_si512(rows + (g + 2) * stride);
+    const __m512i r3 = _mm512_loadu_si512(rows + (g + 3) * stride);
+    const __m512i low01 = _mm512_unpacklo_epi32(r0, r1), high01 = _mm512_unpackhi_epi32(r0, r1);
+    const __m512i low23 = _mm512_unpacklo_epi32(r2, r3), high23 = _mm512_unpackhi_epi32(r2, r3);
+    b[g] = _mm512_unpacklo_epi64(low01, low23);
+    b[g + 1] = _mm512_unpackhi_epi64(low01, low23);
+    b[g + 2] = _mm512_unpacklo_epi64(high01, high23);
+    b[g + 3] = _mm512_unpackhi_epi64(high01, high23);
+  }
+  // Then the lanes: word 4 L + c wants lane L of b[c], b[4 + c], b[8 + c], b[12 + c].
+  for (std::size_t c = 0; c < 4; ++c) {
+    const __m512i even01 = _mm512_shuffle_i32x4(b[c], b[4 + c], _MM_SHUFFLE(2, 0, 2, 0));
+    const __m512i odd01 = _mm512_shuffle_i32x4(b[c], b[4 + c], _MM_SHUFFLE(3, 1, 3, 1));
+    const __m512i even23 = _mm512_shuffle_i32x4(b[8 + c], b[12 + c], _MM_SHUFFLE(2, 0, 2, 0));
+    const __m512i odd23 = _mm512_shuffle_i32x4(b[8 + c], b[12 + c], _MM_SHUFFLE(3, 1, 3, 1));
+    out[c].v = _mm512_shuffle_i32x4(even01, even23, _MM_SHUFFLE(2, 0, 2, 0));
+    out[4 + c].v = _mm512_shuffle_i32x4(odd01, odd23, _MM_SHUFFLE(2, 0, 2, 0));
+    out[8 + c].v = _mm512_shuffle_i32x4(even01, even23, _MM_SHUFFLE(3, 1, 3, 1));
+    out[12 + c].v = _mm512_shuffle_i32x4(odd01, odd23, _MM_SHUFFLE(3, 1, 3, 1));
+  }
 }
 
 // --- Sums of products ---------------------------------------------------------------------------

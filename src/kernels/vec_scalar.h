@@ -119,6 +119,11 @@ inline Floats load_twice(const float* p) {  // eight floats, into both halves
   for (int i = 0; i < 8; ++i) r.v[i] = r.v[i + 8] = p[i];
   return r;
 }
+// The low and the high eight lanes to two places.
+inline void store_halves(float* low, float* high, const Floats& x) {
+  std::memcpy(low, x.v, 32);
+  std::memcpy(high, x.v + 8, 32);
+}
 inline Floats from_f16(const std::uint16_t* p) {
   Floats r;
   for (int i = 0; i < 16; ++i) r.v[i] = f16_to_float(p[i]);
@@ -322,6 +327,14 @@ inline Bytes look_up(const Bytes& indices,
   Bytes r;
   for (int i = 0; i < 64; ++i) r.v[i] = static_cast<std::uint8_t>(table[indices.v[i]]);
   return r;
+}
+
+// The 16 x 16 matrix of 32-bit words whose row r begins `stride` bytes after row r - 1, transposed:
+// out[c] holds word c of every row.
+inline void transpose(const std::uint8_t* rows, std::size_t stride, Bytes (&out)[16]) {
+  for (std::size_t r = 0; r < 16; ++r)
+    for (std::size_t c = 0; c < 16; ++c)
+      std::memcpy(out[c].v + 4 * r, rows + r * stride + 4 * c, 4);
 }
 
 // --- Products -----------------------------------------------------------------------------------
