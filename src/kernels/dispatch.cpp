@@ -27,15 +27,16 @@ constexpr Isa kIsas[] = {
     {&internal::kScalarKernels, [](const CpuInfo&) { return true; }},
 };
 
-}  // namespace
-
-std::vector<std::string_view> available_isas() {
-  const CpuInfo cpu = read_cpu_info();
+std::vector<std::string_view> names_for(const CpuInfo& cpu) {
   std::vector<std::string_view> names;
   for (const Isa& isa : kIsas)
     if (isa.runs_on(cpu)) names.push_back(isa.table->name);
   return names;
 }
+
+}  // namespace
+
+std::vector<std::string_view> available_isas() { return names_for(read_cpu_info()); }
 
 std::string_view isa_from_environment() {
   const char* value = std::getenv("BANTAM_ISA");
@@ -43,26 +44,28 @@ std::string_view isa_from_environment() {
 }
 
 Result<const KernelTable*> choose_kernels(std::string_view override_name) {
-  const CpuInfo cpu = read_cpu_info();
+  return internal::choose_kernels(override_name, read_cpu_info());
+}
+
+Result<const KernelTable*> internal::choose_kernels(std::string_view override_name,
+                                                    const CpuInfo& cpu) {
   bool known = false;
   for (const Isa& isa : kIsas) {
     if (!override_name.empty() && isa.table->name != override_name) continue;
     if (isa.runs_on(cpu)) return isa.table;
     known = true;
   }
-  const std::string there_are = fmt::format("use one of: {}", fmt::join(available_isas(), ", "));
-  if (known)
-    return std::unexpected(fail(ErrorKind::kConfiguration, "isa_unsupported",
-                                "this machine cannot run the instruction set {}",
-                                quoted(override_name))
-                               .error()
-                               .in("BANTAM_ISA")
-                               .with_hint(there_are));
-  return std::unexpected(fail(ErrorKind::kConfiguration, "isa_unknown",
-                              "{} is no instruction set that bantam knows", quoted(override_name))
-                             .error()
-                             .in("BANTAM_ISA")
-                             .with_hint(there_are));
+  Error error = known
+                    ? fail(ErrorKind::kConfiguration, "isa_unsupported",
+                           "this machine cannot run the instruction set {}", quoted(override_name))
+                          .error()
+                    : fail(ErrorKind::kConfiguration, "isa_unknown",
+                           "{} is no instruction set that bantam knows", quoted(override_name))
+                          .error();
+  return std::unexpected(
+      std::move(error)
+          .in("BANTAM_ISA")
+          .with_hint(fmt::format("use one of: {}", fmt::join(names_for(cpu), ", "))));
 }
 
 }  // namespace bantam

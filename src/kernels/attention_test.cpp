@@ -1,0 +1,263 @@
+#include "kernels/attention.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <limits>
+#include <memory>
+
+#include "kernels/kernel_test_data.h"
+#include "kernels/reference.h"
+
+namespace bantam {
+namespace {
+
+// A sequence with its keys and values, in plain rows and in blocks.
+class TestSequence {
+ public:
+  TestSequence(Random& random, const AttentionConfig& config, std::int64_t length)
+      : config_(config), length_(length) {
+    queries = random_floats(random, size(length, config.query_heads, config.key_width), 2);
+    keys = random_floats(random, size(length, config.kv_heads, config.key_width));
+    values = random_floats(random, size(length, config.kv_heads, config.value_width));
+    if (config.kv_dtype == DType::kF16)
+      for (auto* list : {&keys, &values})
+        for (float& x : *list) x = f16_to_float(float_to_f16(x));
+  }
+
+  // Outputs of queries [begin, end), computed in calls of `step` queries.
+  std::vector<float> run(const KernelTable& kernels, ThreadPool& pool, AttentionConfig config,
+                         std::int64_t begin, std::int64_t end, std::int64_t step,
+                         bool drop_old_blocks = false) const {
+    const auto key_blocks = store(kernels, config, KvKind::kKeys, keys);
+    const auto value_blocks = store(kernels, config, KvKind::kValues, values);
+    std::vector<const std::byte*> key_table = table(key_blocks), value_table = table(value_blocks);
+    const std::int64_t q_width = config.query_heads * config.key_width,
+                       out_width = config.query_heads * config.value_width;
+    // Strides wider than a row, and what lies between must stay.
+    const std::int64_t out_stride = out_width + 5;
+    std::vector<float> wide(size(end - begin, 1, out_stride), -777.0f);
+    for (std::int64_t at = begin; at < end; at += step) {
+      const std::int64_t count = std::min(step, end - at);
+      if (drop_old_blocks && config.window > 0) {
+        const std::int64_t first = std::max<std::int64_t>(0, at - config.window + 1);
+        for (std::int64_t b = 0; b < first / config.block_tokens; ++b)
+          key_table[static_cast<std::size_t>(b)] = value_table[static_cast<std::size_t>(b)] =
+              nullptr;
+      }
+      const AttentionSequence sequence{queries.data() + at * q_width,
+                                       q_width,
+                                       count,
+                                       at,
+                                       key_table.data(),
+                                       value_table.data(),
+                                       wide.data() + (at - begin) * out_stride,
+                                       out_stride};
+      Arena arena;
+      attention(kernels, pool, arena, config, {&sequence, 1});
+    }
+    std::vector<float> out;
+    for (std::int64_t i = 0; i < end - begin; ++i) {
+      const float* row = wide.data() + i * out_stride;
+      out.insert(out.end(), row, row + out_width);
+      for (std::int64_t j = out_width; j < out_stride; ++j) EXPECT_EQ(row[j], -777.0f);
+    }
+    return out;
+  }
+
+  static std::size_t size(std::int64_t a, std::int64_t b, std::int64_t c) {
+    return static_cast<std::size_t>(a * b * c);
+  }
+
+  std::vector<float> queries, keys, values;
+
+ private:
+  using Blocks = std::vector<std::unique_ptr<std::byte[]>>;
+
+  Blocks store(const KernelTable& kernels, const AttentionConfig& config, KvKind kind,
+               const std::vector<float>& rows) const {
+    Blocks blocks;
+    std::vector<std::byte*> pointers;
+    for (std::int64_t at = 0; at < length_; at += config.block_tokens) {
+      const auto bytes = static_cast<std::size_t>(kv_block_bytes(config, kind));
+      blocks.emplace_back(new std::byte[bytes]);
+      std::fill_n(blocks.back().get(), bytes, std::byte{0xFF});  // NaNs where nothing is stored
+      pointers.push_back(blocks.back().get());
+    }
+    const std::int64_t width = static_cast<std::int64_t>(rows.size()) / length_;
+    const std::int64_t half = length_ / 2;  // in two goes
+    store_kv(kernels, config, kind, rows.data(), width, half, 0, pointers.data());
+    store_kv(kernels, config, kind, rows.data() + half * width, width, length_ - half, half,
+             pointers.data());
+    return blocks;
+  }
+  static std::vector<const std::byte*> table(const Blocks& blocks) {
+    std::vector<const std::byte*> out;
+    for (const auto& block : blocks) out.push_back(block.get());
+    return out;
+  }
+
+  AttentionConfig config_;
+  std::int64_t length_;
+};
+
+AttentionConfig shape(std::int64_t heads, std::int64_t kv_heads, std::int64_t key_width,
+                      std::int64_t value_width) {
+  return {.query_heads = heads,
+          .kv_heads = kv_heads,
+          .key_width = key_width,
+          .value_width = value_width,
+          .block_tokens = 16,
+          .scale = 1 / std::sqrt(static_cast<float>(key_width))};
+}
+
+std::vector<AttentionConfig> configs() {
+  std::vector<AttentionConfig> all;
+  for (const DType type : {DType::kF32, DType::kF16}) {
+    for (AttentionConfig config : {shape(1, 1, 1, 1), shape(4, 4, 16, 16), shape(8, 2, 64, 64),
+                                   shape(9, 3, 20, 36), shape(7, 1, 48, 32), shape(5, 5, 15, 17)}) {
+      config.kv_dtype = type;
+      all.push_back(config);
+      config.window = 40;
+      all.push_back(config);
+      config.window = 1;
+      config.soft_cap = 5;
+      all.push_back(config);
+      config.window = 300;
+      config.block_tokens = 7;
+      all.push_back(config);
+    }
+  }
+  return all;
+}
+
+std::string name(const AttentionConfig& c) {
+  return fmt::format("{} heads on {}, widths {} and {}, blocks of {}, window {}, cap {}, {}",
+                     c.query_heads, c.kv_heads, c.key_width, c.value_width, c.block_tokens,
+                     c.window, c.soft_cap, dtype_info(c.kv_dtype).name);
+}
+
+TEST(Attention, AgreesWithDoublePrecision) {
+  Random random(1);
+  ThreadPool pool(2);
+  for (const AttentionConfig& config : configs()) {
+    for (const std::int64_t length : {1, 5, 70, 330}) {
+      const TestSequence s(random, config, length);
+      const std::int64_t begin = length > 100 ? length - 60 : 0;
+      const auto got =
+          s.run(*choose_kernels("").value(), pool, config, begin, length, length - begin);
+      const std::size_t skip = TestSequence::size(begin, config.query_heads, config.key_width);
+      const auto want =
+          reference::attention(config, std::span(s.queries).subspan(skip), begin, s.keys, s.values);
+      // Weights are off by the error of a score (a product of key_width terms of up to about 30,
+      // doubled by the exponent's own rounding), and add up to one; values are below 6.
+      const double error = (static_cast<double>(config.key_width) / 16 + 16) * 30 * 0x1p-24 +
+                           static_cast<double>(length) * 0x1p-24;
+      expect_close(got, want, [&](std::size_t) { return 2 * 6 * error; }, name(config));
+      if (HasFailure()) return;
+    }
+  }
+}
+
+TEST(Attention, SameBitsForEveryIsaChunkBlockSizeAndThreadCount) {
+  Random random(2);
+  for (AttentionConfig config : configs()) {
+    const std::int64_t length = 290;
+    const TestSequence s(random, config, length);
+    ThreadPool one(1), three(3);
+    const std::int64_t begin = 250;  // across the end of a segment
+    const auto want = s.run(*all_tables()[0], one, config, begin, length, 1);
+    for (const KernelTable* kernels : all_tables()) {
+      for (const std::int64_t step : {1, 3, 8, 13, 40}) {
+        const auto got = s.run(*kernels, three, config, begin, length, step);
+        expect_same_bits(got, want,
+                         fmt::format("{} on {}, {} at a time", name(config), kernels->name, step));
+        if (HasFatalFailure()) return;
+      }
+      for (const std::int64_t block_tokens : {1, 5, 32, 512}) {
+        config.block_tokens = block_tokens;
+        const auto got = s.run(*kernels, one, config, begin, length, 40);
+        expect_same_bits(got, want, fmt::format("{} on {}", name(config), kernels->name));
+        if (HasFatalFailure()) return;
+      }
+    }
+  }
+}
+
+TEST(Attention, BlocksBeforeTheWindowAreNeverRead) {
+  Random random(3);
+  ThreadPool pool(1);
+  for (const std::int64_t window : {1, 17, 64, 100, 256}) {
+    AttentionConfig config = shape(4, 2, 32, 32);
+    config.window = window;
+    const TestSequence s(random, config, 600);
+    for (const KernelTable* kernels : all_tables()) {
+      const auto with = s.run(*kernels, pool, config, 500, 600, 10, false);
+      const auto without = s.run(*kernels, pool, config, 500, 600, 10, true);
+      expect_same_bits(without, with, fmt::format("window {}", window));
+    }
+  }
+}
+
+TEST(Attention, SequencesOfOneStepDoNotTouchOneAnother) {
+  Random random(4);
+  const AttentionConfig config = shape(6, 2, 24, 24);
+  const KernelTable& kernels = *choose_kernels("").value();
+  ThreadPool pool(2);
+  const std::int64_t lengths[] = {1, 40, 9, 300};
+  std::vector<TestSequence> all;
+  for (const std::int64_t length : lengths) all.emplace_back(random, config, length);
+
+  // Each alone, then all in one call: the last 1, 17, 2 and 8 queries.
+  const std::int64_t counts[] = {1, 17, 2, 8};
+  std::vector<std::vector<float>> alone, together;
+  std::vector<std::vector<std::byte>> memory;
+  std::vector<std::vector<std::byte*>> key_tables, value_tables;
+  std::vector<AttentionSequence> sequences;
+  memory.reserve(8);
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const std::int64_t length = lengths[i], first = length - counts[i], blocks = (length + 15) / 16;
+    alone.push_back(all[i].run(kernels, pool, config, first, length, counts[i]));
+    together.emplace_back(alone[i].size());
+    for (const KvKind kind : {KvKind::kKeys, KvKind::kValues}) {
+      const std::int64_t bytes = kv_block_bytes(config, kind);
+      memory.emplace_back(static_cast<std::size_t>(blocks * bytes));
+      auto& tables = kind == KvKind::kKeys ? key_tables : value_tables;
+      tables.emplace_back();
+      for (std::int64_t b = 0; b < blocks; ++b)
+        tables.back().push_back(memory.back().data() + b * bytes);
+      const auto& rows = kind == KvKind::kKeys ? all[i].keys : all[i].values;
+      store_kv(kernels, config, kind, rows.data(), 2 * 24, length, 0, tables.back().data());
+    }
+  }
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const std::int64_t first = lengths[i] - counts[i];
+    sequences.push_back({all[i].queries.data() + first * 144, 144, counts[i], first,
+                         key_tables[i].data(), value_tables[i].data(), together[i].data(), 144});
+  }
+  Arena arena;
+  attention(kernels, pool, arena, config, sequences);
+  for (std::size_t i = 0; i < all.size(); ++i)
+    expect_same_bits(together[i], alone[i], fmt::format("sequence {}", i));
+}
+
+TEST(Attention, ExtremeScoresStayFinite) {
+  AttentionConfig config = shape(1, 1, 16, 16);
+  config.scale = 1;
+  Random random(5);
+  TestSequence s(random, config, 520);
+  for (float& q : s.queries) q *= 1000;  // scores of thousands: one weight is 1, the rest 0
+  ThreadPool pool(1);
+  for (const KernelTable* kernels : all_tables()) {
+    const auto got = s.run(*kernels, pool, config, 0, 520, 520);
+    const auto want = reference::attention(config, s.queries, 0, s.keys, s.values);
+    for (std::size_t i = 0; i < got.size(); ++i) {
+      ASSERT_TRUE(std::isfinite(got[i])) << i;
+      ASSERT_NEAR(got[i], want[i], 0.02) << i;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace bantam
