@@ -89,12 +89,15 @@ namespace internal {
 
 // TRY(expression): the value of a Result, or leave the function with its error. The only macro
 // that changes control flow. (A statement expression, which both clang and gcc have.)
-#define TRY(...)                                                    \
-  __extension__({                                                   \
-    auto&& bantam_try_result = (__VA_ARGS__);                       \
-    if (!bantam_try_result) [[unlikely]]                            \
-      return std::unexpected(std::move(bantam_try_result).error()); \
-    std::move(bantam_try_result).value();                           \
+#define TRY(...)                                                                   \
+  __extension__({                                                                  \
+    /* One TRY may stand inside another; each means its own result. */             \
+    _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wshadow\"")  \
+    auto&& bantam_try_result = (__VA_ARGS__);                                      \
+    _Pragma("GCC diagnostic pop")                                                  \
+    if (!bantam_try_result) [[unlikely]]                                           \
+      return std::unexpected(std::move(bantam_try_result).error());                \
+    std::move(bantam_try_result).value();                                          \
   })
 
 // CHECK(condition, "format", …): stops the program when our own reasoning was wrong. On in every
