@@ -13,12 +13,12 @@ std::unexpected<std::unique_ptr<Error>> raise_error(ErrorKind kind, std::string_
                                                        .hint = {}}));
 }
 
-Eval<void> Budget::out_of_fuel() const {
+std::unexpected<std::unique_ptr<Error>> Budget::out_of_fuel() const {
   return raise_error(ErrorKind::kTooLarge, "template_budget",
                      fmt::format("the template ran for more than its {} steps", limits_.fuel));
 }
 
-Eval<void> Budget::string_too_long() const {
+std::unexpected<std::unique_ptr<Error>> Budget::string_too_long() const {
   return raise_error(
       ErrorKind::kTooLarge, "template_budget",
       fmt::format("the template built a text of more than {} bytes", limits_.string_bytes));

@@ -67,8 +67,8 @@ class Budget {
   // Pays for `bytes` about to be allocated, in one string if `string`.
   Eval<void> allocate(std::size_t bytes) { return step(bytes / 64 + 1); }
 
-  Eval<void> out_of_fuel() const;
-  Eval<void> string_too_long() const;
+  std::unexpected<std::unique_ptr<Error>> out_of_fuel() const;
+  std::unexpected<std::unique_ptr<Error>> string_too_long() const;
   static std::unexpected<std::unique_ptr<Error>> too_deep(std::string_view what, std::size_t limit);
 
   std::size_t printing = 0;  // namespaces being printed inside each other

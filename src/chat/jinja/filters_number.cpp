@@ -69,8 +69,9 @@ Eval<Value> round_filter(Interpreter&, const Value& self, Arguments& arguments) 
   constexpr Parameters<2> kNames = {"precision", "method"};
   const auto bound = TRY(bind_arguments("round", arguments, kNames));
   const std::int64_t digits = TRY(integer_or(bound[0], 0, "round"));
-  const std::string_view method =
-      bound[1] == nullptr ? "common" : TRY(string_argument(*bound[1], "round"))->bytes;
+  const TextPtr method_text =
+      bound[1] == nullptr ? make_text("common") : TRY(string_argument(*bound[1], "round"));
+  const std::string_view method = method_text->bytes;
   if (method != "common" && method != "ceil" && method != "floor")
     return raise("method must be common, ceil or floor");
   if (self.is_undefined()) return raise("{}", self.undefined_message());

@@ -121,8 +121,9 @@ Eval<Value> sort_filter(Interpreter& interpreter, const Value& self, Arguments& 
 Eval<Value> dictsort_filter(Interpreter& interpreter, const Value& self, Arguments& arguments) {
   constexpr Parameters<3> kNames = {"case_sensitive", "by", "reverse"};
   const auto bound = TRY(bind_arguments("dictsort", arguments, kNames));
-  const std::string_view by =
-      bound[1] == nullptr ? "key" : TRY(string_argument(*bound[1], "dictsort"))->bytes;
+  const TextPtr by_text =
+      bound[1] == nullptr ? make_text("key") : TRY(string_argument(*bound[1], "dictsort"));
+  const std::string_view by = by_text->bytes;
   if (by != "key" && by != "value")
     return raise("you can only sort by either \"key\" or \"value\"");
   if (self.is_undefined()) return raise("{}", self.undefined_message());

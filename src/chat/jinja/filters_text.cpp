@@ -213,7 +213,7 @@ Eval<JsonOptions> json_options(Budget& budget, const std::vector<const Value*>& 
       options.indent = indent->bytes();
     } else {
       const std::int64_t width = TRY(integer_or(indent, 0, "tojson"));
-      if (width > 1000) return budget.string_too_long().transform([] { return JsonOptions(); });
+      if (width > 1000) return budget.string_too_long();
       options.indent.assign(static_cast<std::size_t>(std::max<std::int64_t>(width, 0)), ' ');
     }
   }

@@ -63,8 +63,7 @@ Eval<Spec> parse_spec(Budget& budget, std::string_view rest) {
   if (take(&rest, '.')) {
     const std::optional<std::int64_t> precision = take_number(&rest);
     if (!precision) return raise("format specifier missing precision");
-    if (*precision > kMaxPrecision)
-      return budget.string_too_long().transform([] { return Spec(); });
+    if (*precision > kMaxPrecision) return budget.string_too_long();
     spec.number.precision = static_cast<int>(*precision);
   }
   if (rest.size() > 1) return raise("invalid format specifier");

@@ -145,7 +145,7 @@ Eval<bool> LoopObject::advance(Interpreter& interpreter) {
   return true;
 }
 
-Eval<std::size_t> LoopObject::length(Interpreter& interpreter) {
+Eval<std::size_t> LoopObject::count(Interpreter& interpreter) {
   if (node->test == nullptr) return items->items.size();
   while (TRY(look_ahead(interpreter))) {
   }
@@ -158,9 +158,9 @@ Eval<std::optional<Value>> LoopObject::attribute(Interpreter& interpreter, std::
   if (name == "first") return Value(index0 == 0);
   if (name == "depth") return Value::size(depth0 + 1);
   if (name == "depth0") return Value::size(depth0);
-  if (name == "length") return Value::size(TRY(length(interpreter)));
-  if (name == "revindex") return Value::size(TRY(length(interpreter)) - index0);
-  if (name == "revindex0") return Value::size(TRY(length(interpreter)) - index0 - 1);
+  if (name == "length") return Value::size(TRY(count(interpreter)));
+  if (name == "revindex") return Value::size(TRY(count(interpreter)) - index0);
+  if (name == "revindex0") return Value::size(TRY(count(interpreter)) - index0 - 1);
   if (name == "previtem")
     return index0 == 0 || !previous ? Value::undefined("there is no previous item") : *previous;
   if (name == "last" || name == "nextitem") {

@@ -61,7 +61,7 @@ struct LoopObject : Object {
 
  private:
   Eval<bool> look_ahead(Interpreter& interpreter);
-  Eval<std::size_t> length(Interpreter& interpreter);
+  Eval<std::size_t> count(Interpreter& interpreter);
 };
 
 // A method together with what it was taken from: "text".upper.

@@ -160,7 +160,7 @@ Eval<Value> repeat_list(Budget& budget, const List& list, std::int64_t count) {
   if (count <= 0) return make_list(budget, {}, list.tuple);
   if (__builtin_mul_overflow(list.items.size(), static_cast<std::size_t>(count), &total) ||
       total > budget.limits().string_bytes)
-    return budget.string_too_long().transform([] { return Value(); });
+    return budget.string_too_long();
   TRY(budget.allocate(total * sizeof(Value)));
   std::vector<Value> items;
   items.reserve(total);
@@ -267,7 +267,7 @@ Eval<TextPtr> repeat(Budget& budget, const Text& text, std::int64_t count) {
   if (count > 0 &&
       (__builtin_mul_overflow(text.bytes.size(), static_cast<std::size_t>(count), &total) ||
        total > budget.limits().string_bytes))
-    return budget.string_too_long().transform([] { return TextPtr(); });
+    return budget.string_too_long();
   for (std::int64_t i = 0; i < count && !out.over_limit(); ++i) out.append(text);
   return out.finish(text.safe);
 }

@@ -292,9 +292,7 @@ Eval<Value> isidentifier(Interpreter& interpreter, const Value& self, Arguments&
 
 template <bool kUpper>
 Eval<Value> has_case(Interpreter& interpreter, const Value& self, Arguments& arguments) {
-  return interpreter.apply_test(kUpper ? "upper" : "lower", self, arguments).transform([](bool b) {
-    return Value(b);
-  });
+  return Value(TRY(interpreter.apply_test(kUpper ? "upper" : "lower", self, arguments)));
 }
 
 Eval<Value> istitle(Interpreter& interpreter, const Value& self, Arguments& arguments) {

@@ -60,6 +60,27 @@ int compare_numbers(const Value& a, const Value& b) {
   return sign(x < y, y < x);
 }
 
+// The order of 0 … n-1 by `precedes`, stable. Bottom up, as the sorts of the library can neither be
+// stopped when a comparison fails nor trusted with comparisons that contradict each other.
+template <typename Precedes>
+Eval<std::vector<std::size_t>> merge_sort(std::size_t n, Precedes precedes) {
+  std::vector<std::size_t> order(n), merged(n);
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  for (std::size_t width = 1; width < n; width *= 2) {
+    for (std::size_t begin = 0; begin < n; begin += 2 * width) {
+      const std::size_t middle = std::min(begin + width, n), end = std::min(begin + 2 * width, n);
+      std::size_t left = begin, right = middle;
+      for (std::size_t out = begin; out < end; ++out) {
+        bool take_right = left == middle;
+        if (!take_right && right < end) take_right = TRY(precedes(order[right], order[left]));
+        merged[out] = take_right ? order[right++] : order[left++];
+      }
+    }
+    order.swap(merged);
+  }
+  return order;
+}
+
 }  // namespace
 
 Value Value::undefined(std::string message) {
@@ -146,32 +167,32 @@ Eval<DictPtr> Dict::make(Budget& budget, std::vector<Entry> entries) {
   }
   if (dict->depth_ > kMaxValueDepth) return Budget::too_deep("values", kMaxValueDepth);
 
-  std::vector<std::uint32_t> order(entries.size());
-  std::iota(order.begin(), order.end(), 0u);
-  std::stable_sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
-    return compare_keys(budget, entries[a].first, entries[b].first) < 0;
-  });
-  // Of a run of equal keys the first stays, with the last value.
-  TRY(budget.step());  // the order means nothing if the fuel ran out while sorting
-  std::vector<bool> dropped(entries.size());
-  for (std::size_t i = 0; i < order.size();) {
-    std::size_t last = i + 1;
-    while (last < order.size() &&
-           compare_keys(budget, entries[order[i]].first, entries[order[last]].first) == 0) {
-      dropped[order[last++]] = true;
+  // Runs of equal keys, first come first: of each the first stays, with the last value.
+  const std::vector<std::size_t> order =
+      TRY(merge_sort(entries.size(), [&](std::size_t a, std::size_t b) -> Eval<bool> {
+        TRY(budget.step());
+        return compare_keys(budget, entries[a].first, entries[b].first) < 0;
+      }));
+  std::vector<std::size_t> firsts;
+  std::vector<bool> stays(entries.size());
+  for (const std::size_t i : order) {
+    if (!firsts.empty() &&
+        compare_keys(budget, entries[firsts.back()].first, entries[i].first) == 0) {
+      entries[firsts.back()].second = std::move(entries[i].second);
+    } else {
+      firsts.push_back(i);
+      stays[i] = true;
     }
-    if (last > i + 1) entries[order[i]].second = entries[order[last - 1]].second;
-    i = last;
   }
+  TRY(budget.step());  // the comparisons mean nothing if the fuel ran out among them
+  std::vector<std::uint32_t> place(entries.size());
   for (std::size_t i = 0; i < entries.size(); ++i) {
-    if (!dropped[i]) dict->entries_.push_back(std::move(entries[i]));
+    if (!stays[i]) continue;
+    place[i] = static_cast<std::uint32_t>(dict->size());
+    dict->entries_.push_back(std::move(entries[i]));
   }
   if (dict->size() > kLinearSearch) {
-    std::vector<std::uint32_t> place(entries.size());
-    for (std::uint32_t i = 0, next = 0; i < entries.size(); ++i) place[i] = dropped[i] ? 0 : next++;
-    for (const std::uint32_t i : order) {
-      if (!dropped[i]) dict->sorted_.push_back(place[i]);
-    }
+    for (const std::size_t i : firsts) dict->sorted_.push_back(place[i]);
   }
   return DictPtr(std::move(dict));
 }
@@ -327,25 +348,10 @@ Eval<bool> less(Budget& budget, const Value& a, const Value& b, std::string_view
 
 Eval<void> sort_by(Budget& budget, std::vector<Value>& keys, std::vector<Value>& items,
                    bool reverse) {
-  // A merge sort, bottom up: std::stable_sort has no way to stop when a comparison fails.
-  const std::size_t n = keys.size();
-  std::vector<std::size_t> order(n), merged(n);
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  for (std::size_t width = 1; width < n; width *= 2) {
-    for (std::size_t begin = 0; begin < n; begin += 2 * width) {
-      const std::size_t middle = std::min(begin + width, n), end = std::min(begin + 2 * width, n);
-      std::size_t left = begin, right = middle;
-      for (std::size_t out = begin; out < end; ++out) {
-        bool take_right = left == middle;
-        if (!take_right && right < end) {
-          const Value &l = keys[order[left]], &r = keys[order[right]];
-          take_right = reverse ? TRY(less(budget, l, r)) : TRY(less(budget, r, l));
-        }
-        merged[out] = take_right ? order[right++] : order[left++];
-      }
-    }
-    order.swap(merged);
-  }
+  const std::vector<std::size_t> order =
+      TRY(merge_sort(keys.size(), [&](std::size_t a, std::size_t b) {
+        return reverse ? less(budget, keys[b], keys[a]) : less(budget, keys[a], keys[b]);
+      }));
   std::vector<Value> sorted_keys, sorted_items;
   for (const std::size_t i : order) {
     sorted_keys.push_back(std::move(keys[i]));
