@@ -14,7 +14,7 @@
 //                     approximation by tanh; relu. Indexed by Activation
 //   gated[a]          activation(gate) * up
 //   add, multiply     elementwise; scale: by one number; add_scaled: inout = fma(x, factor, inout)
-//   soft_cap          cap * tanh(x / cap), within 4 ulp and cap * 2^-148; cap > 0
+//   soft_cap          cap * tanh(x / cap), within 6 ulp and cap * 2^-148; cap > 0
 //   exponential       exp(x): 0 below -103.98, +inf above 88.73, within 2 ulp between
 //   log_sum_exp       log(sum(exp(x))) as a double; error below 1e-6 * (1 + |result|); -inf for an
 //                     empty row or one of all -inf
