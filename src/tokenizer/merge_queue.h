@@ -25,7 +25,8 @@ class MergeQueue {
   bool empty() const { return ranks_.empty(); }
   void push(Entry entry);
   Entry pop();  // lowest rank, then lowest place; not empty
-  // A place that pop() will probably give a few calls later, to be fetched into the cache.
+  // A place that pop() will probably give a few calls later, to be fetched into the cache. After
+  // the queue was empty it may be one of before.
   std::uint32_t upcoming() const { return upcoming_; }
 
  private:

@@ -154,7 +154,7 @@ class SegmentEncoder {
     for (std::uint32_t at = 0; at < symbols_.size(); ++at) push(at);
     while (!queue_->empty()) {
       const MergeQueue::Entry entry = queue_->pop();
-      __builtin_prefetch(&symbols_[queue_->upcoming()]);
+      __builtin_prefetch(&symbols_[std::min<std::size_t>(queue_->upcoming(), symbols_.size() - 1)]);
       if (symbols_[entry.place].with_next.rank != entry.rank) continue;  // changed meanwhile
       merge(entry.place);
       push(symbols_[entry.place].previous);
