@@ -91,18 +91,21 @@ TEST(Random, BoundedValuesAreUniform) {
   EXPECT_EQ(Random(5).next_below(1), 0u);
 }
 
-// With a bound of two thirds of 2^64 a plain remainder would give the lower half twice as often.
+// With a bound of three quarters of 2^64 every third value would come up twice as often, were
+// nothing refused.
 TEST(Random, LargeBoundsAreNotBiased) {
   Random random(6);
-  constexpr std::uint64_t kBound = 0xAAAAAAAAAAAAAAAA;
-  int lower = 0;
+  constexpr std::uint64_t kBound = std::uint64_t{3} << 62;
+  int lower = 0, thirds = 0;
   constexpr int kCount = 40000;
   for (int i = 0; i < kCount; ++i) {
     const std::uint64_t value = random.next_below(kBound);
     ASSERT_LT(value, kBound);
     lower += value < kBound / 2;
+    thirds += value % 3 == 0;
   }
   EXPECT_NEAR(lower, kCount / 2, 6 * std::sqrt(kCount * 0.25));
+  EXPECT_NEAR(thirds, kCount / 3, 6 * std::sqrt(kCount * 2.0 / 9));
 }
 
 }  // namespace

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <limits>
 #include <string>
 
 #include "codec/blocks.h"
@@ -55,15 +54,7 @@ void encode_each(std::span<const float> in, std::span<const float>, std::byte* b
 
 constexpr float same(float value) { return value; }
 
-// A double past the range of a float becomes an infinity, as it does in hardware.
-constexpr float narrow(double value) {
-  constexpr double kLimit = 0x1.FFFFFFp127;  // halfway from the largest float to 2^128
-  constexpr float kInfinity = std::numeric_limits<float>::infinity();
-  if (value >= kLimit) return kInfinity;
-  if (value <= -kLimit) return -kInfinity;
-  return static_cast<float>(value);
-}
-
+constexpr float narrow(double value) { return static_cast<float>(value); }
 constexpr double widen(float value) { return value; }
 
 // Finite values past the range of a format become its largest.

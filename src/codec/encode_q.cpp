@@ -26,8 +26,7 @@ struct Line {
 // that is held back by the range of f16, and nothing where it vanishes.
 float inverse_of(float d, std::uint16_t d_bits) {
   if (std::fabs(d) > kF16Max) return 1 / f16_to_float(d_bits);
-  const float inverse = d != 0 ? 1 / d : 0;
-  return std::isfinite(inverse) ? inverse : 0;
+  return d != 0 ? 1 / d : 0;
 }
 
 // The value of largest magnitude, the first of several, with its sign.

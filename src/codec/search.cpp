@@ -10,17 +10,17 @@ namespace {
 
 constexpr float kStep = 0.1f;  // between candidates, in codes
 
-// Weighted sums over the codes q of x, which are (x - shift) * inverse rounded.
+// Weighted sums over the codes q of x, which are x * inverse rounded.
 struct Moments {
   double q = 0, qq = 0, xq = 0;
 };
 
-Moments moments_of(std::span<const float> x, std::span<const float> w, float shift, float inverse,
+Moments moments_of(std::span<const float> x, std::span<const float> w, float inverse,
                    CodeRange range) {
   Lanes q_sum = Lanes::all(0), qq_sum = q_sum, xq_sum = q_sum;
   for (std::size_t i = 0; i < x.size(); i += 8) {
     const Lanes xs = Lanes::load(&x[i]);
-    const Lanes q = nearest_codes((xs - Lanes::all(shift)) * Lanes::all(inverse), range);
+    const Lanes q = nearest_codes(xs * Lanes::all(inverse), range);
     const Lanes wq = Lanes::load(&w[i]) * q;
     q_sum = q_sum + wq;
     qq_sum = qq_sum + wq * q;
@@ -63,7 +63,7 @@ float search_scale(std::span<const float> x, std::span<const float> w, CodeRange
 
   double best_scale = 0, best_gain = -1;
   const auto consider = [&](float inverse) {
-    const Moments m = moments_of(x, w, 0, inverse, range);
+    const Moments m = moments_of(x, w, inverse, range);
     // With the best d for these codes the error is sum(w x^2) - xq^2 / qq.
     if (m.qq > 0 && m.xq * m.xq > best_gain * m.qq) {
       best_gain = m.xq * m.xq / m.qq;
@@ -72,7 +72,6 @@ float search_scale(std::span<const float> x, std::span<const float> w, CodeRange
   };
   for (int k = -9; k <= 9; ++k)
     consider((static_cast<float>(range.low) + kStep * static_cast<float>(k)) / largest);
-  if (best_scale != 0) consider(static_cast<float>(1 / best_scale));
   return static_cast<float>(best_scale);
 }
 
@@ -97,8 +96,8 @@ AffineFit search_affine(std::span<const float> x, std::span<const float> w, int 
 
   Line best = {static_cast<double>(most - low) / top, 0};
   double best_error = std::numeric_limits<double>::max();
-  const auto consider = [&](float shift, float inverse) {
-    const Moments m = moments_of(up, w, shift, inverse, {0, top});
+  const auto consider = [&](float inverse) {
+    const Moments m = moments_of(up, w, inverse, {0, top});
     const Line line = fit_line(m, totals, static_cast<double>(offset_limit) - low);
     const double error = error_of(line, m, totals);
     if (error < best_error && line.scale > 0) {
@@ -107,9 +106,7 @@ AffineFit search_affine(std::span<const float> x, std::span<const float> w, int 
     }
   };
   for (int k = -10; k <= 10; ++k)
-    consider(0, (static_cast<float>(top) + kStep * static_cast<float>(k)) / (most - low));
-  for (int k = 0; k < 2; ++k)
-    consider(static_cast<float>(best.offset), static_cast<float>(1 / best.scale));
+    consider((static_cast<float>(top) + kStep * static_cast<float>(k)) / (most - low));
   return {static_cast<float>(best.scale), static_cast<float>(best.offset + low)};
 }
 

@@ -74,6 +74,48 @@ TEST_F(Stories, LossOfEveryToken) {
     EXPECT_NEAR(-log_probability(logits[t], ids[t + 1]), wanted[t].to_number<double>(), 1e-6) << t;
 }
 
+// The seed model: expectations by PyTorch in single precision, so the double-precision logits lie
+// within its rounding, and the texts, which are far from ties, are equal.
+class Seed : public testing::Test {
+ protected:
+  void SetUp() override {
+    const auto folder = kWeights / "seed-model";
+    if (!std::filesystem::exists(folder)) GTEST_SKIP() << "needs shared data: " << folder;
+    const auto file = open_weights(folder);
+    ASSERT_TRUE(file) << file.error().to_string();
+    model_ = std::make_unique<ReferenceModel>(**file);
+    const auto lines = read_file(folder / "expected.jsonl", 64u << 20);
+    ASSERT_TRUE(lines);
+    for (std::size_t at = 0; at < lines->size();) {
+      const std::size_t end = std::min(lines->find('\n', at), lines->size());
+      cases_.push_back(parse_json(std::string_view(*lines).substr(at, end - at)).value());
+      at = end + 1;
+    }
+    ASSERT_GE(cases_.size(), 20u);
+  }
+  std::unique_ptr<ReferenceModel> model_;
+  std::vector<Json> cases_;
+};
+
+TEST_F(Seed, LogitsAfterThePrompts) {
+  for (std::size_t c = 0; c < cases_.size(); c += 3) {
+    const auto found = model_->last_logits(ids_of(cases_[c].at("prompt_ids")));
+    const JsonArray& wanted = cases_[c].at("last_prompt_logits_f32").as_array();
+    ASSERT_EQ(found.size(), wanted.size());
+    // Printed with five decimals; five layers of single precision add some 1e-5.
+    for (std::size_t i = 0; i < found.size(); ++i)
+      ASSERT_NEAR(found[i], wanted[i].to_number<double>(), 5e-5) << "case " << c << " token " << i;
+  }
+}
+
+TEST_F(Seed, GreedyTexts) {
+  const std::vector<std::int32_t> stop = {2};
+  for (std::size_t c = 0; c < cases_.size(); c += 4) {
+    const auto wanted = ids_of(cases_[c].at("greedy_ids"));
+    EXPECT_EQ(model_->greedy(ids_of(cases_[c].at("prompt_ids")), 64, stop), wanted) << "case " << c;
+  }
+}
+
 // --- Properties that hold whatever the weights --------------------------------------------------
 
 std::vector<std::int32_t> some_ids(std::size_t n) {
