@@ -47,7 +47,12 @@ class Collector final : public http::basic_parser<true> {
     body.append(part.data(), part.size());
     return part.size();
   }
-  void on_chunk_header_impl(std::uint64_t, string_view, error_code&) override {}
+  // Extensions mean nothing to us; a line break hidden in one could mean something to a proxy.
+  void on_chunk_header_impl(std::uint64_t, string_view extensions, error_code& failure) override {
+    for (const char c : extensions)
+      if (c != '\t' && static_cast<unsigned char>(c) < 0x20)
+        failure = http::error::bad_chunk_extension;
+  }
   std::size_t on_chunk_body_impl(std::uint64_t, string_view part, error_code&) override {
     body.append(part.data(), part.size());
     return part.size();

@@ -102,6 +102,7 @@ TEST(RequestParser, RefusesMalformedRequests) {
            "POST / HTTP/1.1\r\n" + host + "Transfer-Encoding: xchunked\r\n\r\n",
            "POST / HTTP/1.1\r\n" + host +
                "Transfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n\r\n",
+           chunked + "3;a=\"\r\n\"\r\nabc\r\n0\r\n\r\n",
            chunked + "g\r\n",
            chunked + "-1\r\n",
            chunked + "FFFFFFFFFFFFFFFFF\r\n",
