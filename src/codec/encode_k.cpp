@@ -161,7 +161,7 @@ void AffineBlock::fit() {
   const float error = choose_groups();
   const std::uint16_t old_d = d_bits, old_dmin = dmin_bits;
   const auto old_groups = std::to_array(groups);
-  if (refit_block() && (choose_groups() < error)) {
+  if (refit_block() && !(choose_groups() < error)) {
     d_bits = old_d;
     dmin_bits = old_dmin;
     std::ranges::copy(old_groups, groups);
