@@ -5,9 +5,10 @@
 // It is rendered as Hugging Face transformers does, byte for byte.
 //
 // Everything that a caller sent (contents, names, tool definitions, arguments; the role too unless
-// it is one of the usual words) is marked while the template runs, through every string operation.
-// The result says which bytes came from there, so that "<|im_start|>system" typed by a user is
-// tokenized as those characters and only the template's own text becomes control tokens:
+// it is one of the usual words, as "<|" + role + "|>" is one token in some templates) is marked
+// while the template runs, through every string operation. The result says which bytes came from
+// there, so that "<|im_start|>system" typed by a user is tokenized as those characters and only the
+// template's own text becomes control tokens:
 //
 //   Result<RenderedPrompt> prompt = chat_template.render(request);
 //   std::vector<TokenId> ids = encode_prompt(tokenizer, *prompt);
@@ -34,6 +35,7 @@ namespace bantam {
 
 namespace jinja {
 class Template;
+class Value;
 }  // namespace jinja
 
 struct RenderedPrompt {
@@ -74,12 +76,13 @@ class ChatTemplate {
   // the special tokens of the tokenizer.
   static Result<ChatTemplate> from_model(const Metadata& metadata, const Tokenizer& tokenizer);
 
-  // Renders request.messages, and request.tools verbatim, with add_generation_prompt = true.
-  // The template "tool_use" is taken if there are tools and the model has one of that name, else
-  // "default". request.template_arguments must be null or an object, and may name only variables
-  // that the template reads and that do not carry the request itself ("add_generation_prompt"
-  // among them); anything else is "invalid_param" and the error lists what the template reads.
-  // `now` answers strftime_now(); a template that asks for the time without one fails.
+  // Renders request.messages, and request.tools verbatim, with add_generation_prompt = true. The
+  // template "tool_use" is taken if there are tools, "rag" if there are documents, each if the
+  // model has one of that name; else "default". request.template_arguments must be null or an
+  // object, and may name only variables that the template reads and that do not carry the request
+  // itself (see arguments()); anything else is "invalid_param" and the error lists what the
+  // template reads. `now` answers strftime_now(); a template that asks for the time without one
+  // fails.
   //
   // Errors: "invalid_param" with the JSON pointer ("/messages/3/role"); "template_error" with the
   // template's line and, if it called raise_exception, the first 200 characters of its text;
@@ -98,16 +101,21 @@ class ChatTemplate {
   struct Variant {
     std::string name;
     std::shared_ptr<const jinja::Template> program;
-    // Whether tool calls are given to the template with their arguments as an object (which most
-    // print through tojson) or as the JSON text itself; found by the probe.
+    // What only the template itself can tell: whether it wants the arguments of tool calls as an
+    // object (which most print through tojson) or as their JSON text, and what it calls the
+    // assistant's thinking.
     bool arguments_as_text = false;
+    std::string reasoning_key = "reasoning_content";
   };
+
+  using Variable = std::pair<std::string, jinja::Value>;
 
   ChatTemplate() = default;
   const Variant& choose(const ChatRequest& request) const;
   Result<RenderedPrompt> render_with(const Variant& variant, const ChatRequest& request,
                                      const std::optional<std::tm>& now) const;
-  void probe();
+  Result<void> add_arguments(const Json& arguments, std::vector<Variable>& variables) const;
+  void probe(Variant& variant);
 
   std::vector<Variant> variants_;  // the default one first
   Specials specials_;
