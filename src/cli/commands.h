@@ -12,5 +12,6 @@ std::unique_ptr<Command> doctor_command();
 std::unique_ptr<Command> list_command();
 std::unique_ptr<Command> score_command();
 std::unique_ptr<Command> show_command();
+std::unique_ptr<Command> tokenize_command();
 
 }  // namespace bantam

@@ -10,6 +10,7 @@
 int main(int argc, char** argv) {
   constexpr bantam::CommandMaker kCommands[] = {
       bantam::score_command,
+      bantam::tokenize_command,
       bantam::list_command,
       bantam::show_command,
       bantam::bench_command,
