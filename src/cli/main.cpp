@@ -13,6 +13,7 @@ int main(int argc, char** argv) {
       bantam::tokenize_command,
       bantam::list_command,
       bantam::show_command,
+      bantam::quantize_command,
       bantam::bench_command,
       bantam::doctor_command,
   };
