@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <optional>
 
 #include "base/base64.h"
 #include "base/unicode.h"
@@ -12,7 +13,7 @@
 namespace bantam {
 namespace {
 
-constexpr std::size_t kMaxSteps = 32;
+constexpr std::size_t kMaxSteps = 64;  // some set spaces around each of 32 characters
 constexpr int kMaxDepth = 8;
 
 // Calls `valid` on each stretch of UTF-8 and keeps what lies between as it is.
@@ -225,17 +226,42 @@ using StepPointer = std::shared_ptr<const Normalizer::Step>;
 using Steps = std::vector<StepPointer>;
 
 // What a pipeline could make of one byte at most, as far as its own strings decide that.
-struct Growth {
-  double factor = 1;
-};
+class Growth {
+ public:
+  // A step that may make any text `factor` times as long.
+  Result<void> add(double factor, std::string_view path) {
+    before_ *= group_;
+    group_ = factor;
+    produced_.reset();
+    return check(path);
+  }
 
-Result<void> grow(Growth& growth, double factor, std::string_view path) {
-  growth.factor *= factor;
-  if (growth.factor <= kMaxGrowth) return {};
-  return fail(ErrorKind::kTooLarge, "tokenizer_too_large",
-              "{}: these normalizers could make a text more than {} times as long", path,
-              kMaxGrowth);
-}
+  // A step that replaces `text` by `content`. As long as no such step looks for a byte that one
+  // before it has put there, a byte of the text is replaced by at most one of them.
+  Result<void> add_replacement(std::string_view text, std::string_view content,
+                               std::string_view path) {
+    const double factor =
+        std::max(1.0, static_cast<double>(content.size()) / static_cast<double>(text.size()));
+    if (!produced_ || text.find_first_of(*produced_) != text.npos) {
+      TRY(add(factor, path));
+      produced_.emplace();
+    }
+    group_ = std::max(group_, factor);
+    *produced_ += content;
+    return check(path);
+  }
+
+ private:
+  Result<void> check(std::string_view path) const {
+    if (before_ * group_ <= kMaxGrowth) return {};
+    return fail(ErrorKind::kTooLarge, "tokenizer_too_large",
+                "{}: these normalizers could make a text more than {} times as long", path,
+                kMaxGrowth);
+  }
+
+  double before_ = 1, group_ = 1;        // the steps before the last group, and that group
+  std::optional<std::string> produced_;  // what a group of replacements puts in
+};
 
 Result<StepPointer> parse_replace(JsonReader& reader, Growth& growth) {
   const std::string content = TRY(reader.required_string("content"));
@@ -245,16 +271,14 @@ Result<StepPointer> parse_replace(JsonReader& reader, Growth& growth) {
                 reader.pointer("pattern"));
   JsonReader inner(*pattern, reader.pointer("pattern"));
   if (inner.find("Regex") != nullptr) {
-    TRY(grow(growth, 1.0 + static_cast<double>(content.size()), reader.pointer("content")));
+    TRY(growth.add(1.0 + static_cast<double>(content.size()), reader.pointer("content")));
     const std::string regex = TRY(inner.required_string("Regex"));
     return std::make_shared<RegexReplaceStep>(TRY(Regex::compile(regex)), content);
   }
   std::string text = TRY(inner.required_string("String"));
   if (text.empty())
     return fail(ErrorKind::kMalformed, "tokenizer_invalid", "{} is empty", inner.pointer("String"));
-  TRY(grow(growth,
-           std::max(1.0, static_cast<double>(content.size()) / static_cast<double>(text.size())),
-           reader.pointer("content")));
+  TRY(growth.add_replacement(text, content, reader.pointer("content")));
   return std::make_shared<ReplaceStep>(std::move(text), content);
 }
 
@@ -309,19 +333,19 @@ Result<void> add_steps(const Json& value, const std::string& path, int depth, Gr
   } else if (type == "Nmt") {
     add_map(map_nmt);
   } else if (type == "ByteLevel") {
-    TRY(grow(growth, 2, path));
+    TRY(growth.add(2, path));
     add_map(map_bytes);
   } else if (type == "Strip") {
     const bool left = TRY(reader.boolean("strip_left", true));
     steps.push_back(std::make_shared<StripStep>(left, TRY(reader.boolean("strip_right", true))));
   } else if (type == "Prepend") {
     std::string prefix = TRY(reader.required_string("prepend"));
-    TRY(grow(growth, 1.0 + static_cast<double>(prefix.size()) / 1024, path));
+    TRY(growth.add(1.0 + static_cast<double>(prefix.size()) / 1024, path));
     steps.push_back(std::make_shared<PrependStep>(std::move(prefix)));
   } else if (type == "Replace") {
     steps.push_back(TRY(parse_replace(reader, growth)));
   } else if (type == "BertNormalizer") {
-    TRY(grow(growth, 2, path));
+    TRY(growth.add(2, path));
     TRY(add_bert(reader, steps));
   } else if (type == "Precompiled") {
     const std::string text = TRY(reader.required_string("precompiled_charsmap"));
