@@ -7,7 +7,6 @@
 namespace bantam {
 namespace {
 
-
 template <typename... Args>
 std::unexpected<Error> malformed(fmt::format_string<Args...> format, Args&&... args) {
   return fail(ErrorKind::kMalformed, "tokenizer_invalid", format, std::forward<Args>(args)...);

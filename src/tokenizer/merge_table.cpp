@@ -3,13 +3,15 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <limits>
-#include <queue>
+#include <functional>
 
 namespace bantam {
 namespace {
 
-constexpr std::size_t kShortWord = 64;
+constexpr std::size_t kShortWord = 32;
+constexpr std::size_t kLongWord = 512;  // in blocks from here on
+constexpr std::size_t kBlock = 256;
+constexpr std::size_t kFewPlaces = 16;  // one in so many: not worth a round
 
 std::uint64_t pair_key(TokenId left, TokenId right) {
   return static_cast<std::uint64_t>(static_cast<std::uint32_t>(left)) << 32 |
@@ -67,15 +69,6 @@ Result<MergeTable> MergeTable::build(std::span<const std::string> merges, const 
     table.merges_.push_back({left, right, whole});
   }
 
-  std::vector<std::uint32_t> made_by(vocab.size(), 0);  // 1 + the last merge that makes a token
-  for (std::size_t i = 0; i < table.merges_.size(); ++i)
-    made_by[static_cast<std::size_t>(table.merges_[i].merged)] = static_cast<std::uint32_t>(i + 1);
-  for (std::size_t i = 0; i < table.merges_.size(); ++i) {
-    const Merge& merge = table.merges_[i];
-    if (made_by[static_cast<std::size_t>(merge.left)] > i ||
-        made_by[static_cast<std::size_t>(merge.right)] > i)
-      table.ordered_ = false;
-  }
   return table;
 }
 
@@ -93,8 +86,14 @@ std::uint32_t MergeTable::rank_of(TokenId left, TokenId right) const {
 void MergeTable::merge(std::vector<TokenId>& ids, Scratch& scratch) const {
   if (ids.size() < 2 || merges_.empty()) return;
   if (ids.size() <= kShortWord) return merge_short(ids);
-  if (ordered_) return merge_in_rounds(ids, scratch);
-  merge_by_heap(ids);
+  if (ids.size() > kLongWord) {
+    for (std::size_t block = kBlock; block < ids.size(); block *= 4)
+      if (merge_blocks(ids, block, scratch)) return;
+  }
+  scratch.tokens_.clear();
+  merge_block(ids, 0, ids.size(), scratch, scratch.tokens_);
+  ids.clear();
+  for (const Token& token : scratch.tokens_) ids.push_back(token.id);
 }
 
 void MergeTable::merge_short(std::vector<TokenId>& ids) const {
@@ -116,141 +115,136 @@ void MergeTable::merge_short(std::vector<TokenId>& ids) const {
   ids.resize(size);
 }
 
-// ---- Long words, merge by merge --------------------------------------------------------------
-
-void MergeTable::Scratch::prepare(std::size_t merges) {
-  if (queues_.size() == merges) return;
-  queues_.assign(merges, Queue{});
-  busy_.assign((merges + 63) / 64, 0);
-  busy_words_.assign((busy_.size() + 63) / 64, 0);
+void MergeTable::merge_block(std::span<const TokenId> ids, std::size_t begin, std::size_t end,
+                             Scratch& scratch, std::vector<Token>& out) const {
+  std::vector<Token>& row = scratch.row_;
+  row.clear();
+  for (std::size_t i = begin; i < end; ++i) row.push_back({i, ids[i]});
+  scratch.ranks_.assign(row.size(), kNone);
+  for (std::size_t i = 0; i + 1 < row.size(); ++i)
+    scratch.ranks_[i] = rank_of(row[i].id, row[i + 1].id);
+  merge_in_rounds(scratch);
+  merge_by_heap(scratch);
+  out.insert(out.end(), row.begin(), row.end());
 }
 
-void MergeTable::Scratch::push(std::uint32_t rank, std::int32_t at) {
-  std::int32_t place = free_;
-  if (place >= 0) {
-    free_ = places_[static_cast<std::size_t>(place)].next;
-  } else {
-    place = static_cast<std::int32_t>(places_.size());
-    places_.emplace_back();
+void MergeTable::merge_in_rounds(Scratch& scratch) const {
+  const std::vector<std::uint32_t>& ranks = scratch.ranks_;
+  for (std::size_t before = 0; before != ranks.size();) {
+    std::uint32_t first = kNone;
+    for (const std::uint32_t rank : ranks) first = std::min(first, rank);
+    if (first == kNone) return;
+    const auto from = static_cast<std::size_t>(std::ranges::find(ranks, first) - ranks.begin());
+    before = ranks.size();
+    merge_everywhere(first, from, scratch);
+    if (before - ranks.size() < before / kFewPlaces) return;
   }
-  places_[static_cast<std::size_t>(place)] = {at, -1};
-  Queue& queue = queues_[rank];
-  if (queue.first < 0) {
-    queue.first = place;
-    busy_[rank / 64] |= std::uint64_t{1} << rank % 64;
-    busy_words_[rank / 4096] |= std::uint64_t{1} << rank / 64 % 64;
-  } else {
-    places_[static_cast<std::size_t>(queue.last)].next = place;
-  }
-  queue.last = place;
 }
 
-std::uint32_t MergeTable::Scratch::pop(std::vector<std::int32_t>& places) {
-  places.clear();
-  const auto top = std::ranges::find_if(busy_words_, [](std::uint64_t bits) { return bits != 0; });
-  if (top == busy_words_.end()) return kNone;
-  const auto word = static_cast<std::size_t>(top - busy_words_.begin()) * 64 +
-                    static_cast<std::size_t>(std::countr_zero(*top));
-  const std::size_t rank = word * 64 + static_cast<std::size_t>(std::countr_zero(busy_[word]));
-  busy_[word] &= busy_[word] - 1;
-  if (busy_[word] == 0) *top &= *top - 1;
-
-  Queue& queue = queues_[rank];
-  for (std::int32_t place = queue.first; place >= 0;) {
-    Place& here = places_[static_cast<std::size_t>(place)];
-    places.push_back(here.at);
-    const std::int32_t next = here.next;
-    here.next = free_;
-    free_ = place;
-    place = next;
+void MergeTable::merge_everywhere(std::uint32_t rank, std::size_t from, Scratch& scratch) const {
+  std::vector<Token>& row = scratch.row_;
+  std::vector<std::uint32_t>& ranks = scratch.ranks_;
+  const TokenId merged = merges_[rank].merged;
+  std::size_t to = from;
+  bool earlier = false;  // a merge has become possible that comes before this one
+  for (std::size_t i = from; i < row.size(); ++to) {
+    if (earlier || ranks[i] != rank) {
+      row[to] = row[i];
+      ranks[to] = ranks[i];
+      ++i;
+      continue;
+    }
+    if (to > 0) {
+      ranks[to - 1] = rank_of(row[to - 1].id, merged);
+      earlier = ranks[to - 1] < rank;
+    }
+    row[to] = {row[i].begin, merged};
+    i += 2;
+    ranks[to] = i < row.size() ? rank_of(merged, row[i].id) : kNone;
+    earlier = earlier || ranks[to] < rank;
   }
-  queue = Queue{};
-  return static_cast<std::uint32_t>(rank);
+  row.resize(to);
+  ranks.resize(to);
 }
 
-// As merges are ordered, everything that one merge makes possible comes later: so all its places
-// can be taken at once, from left to right, before any other is looked at.
-void MergeTable::merge_in_rounds(std::vector<TokenId>& ids, Scratch& scratch) const {
+void MergeTable::merge_by_heap(Scratch& scratch) const {
+  std::vector<Token>& row = scratch.row_;
+  CHECK(row.size() < kNone);
+  const auto count = static_cast<std::uint32_t>(row.size());
+  std::vector<Scratch::Symbol>& symbols = scratch.symbols_;
+  std::vector<std::uint64_t>& heap = scratch.heap_;
+  symbols.resize(count);
+  heap.clear();
+  for (std::uint32_t i = 0; i < count; ++i) {
+    symbols[i] = {row[i].id, i == 0 ? kNone : i - 1, i + 1 < count ? i + 1 : kNone};
+    if (scratch.ranks_[i] != kNone) heap.push_back(std::uint64_t{scratch.ranks_[i]} << 32 | i);
+  }
+  if (heap.empty()) return;
+  std::ranges::make_heap(heap, std::greater<>());
+  const auto offer = [&](std::uint32_t at) {
+    const std::uint32_t rank = rank_of(symbols[at].id, symbols[symbols[at].next].id);
+    if (rank == kNone) return;
+    heap.push_back(std::uint64_t{rank} << 32 | at);
+    std::ranges::push_heap(heap, std::greater<>());
+  };
   constexpr TokenId kGone = -1;
-  scratch.prepare(merges_.size());
-  scratch.places_.clear();
-  scratch.free_ = -1;
-  const auto count = static_cast<std::int32_t>(ids.size());
-  auto& symbols = scratch.symbols_;
-  symbols.resize(ids.size());
-  const auto id = [&](std::int32_t at) -> TokenId& { return ids[static_cast<std::size_t>(at)]; };
-  const auto symbol = [&](std::int32_t at) -> Scratch::Symbol& {
-    return symbols[static_cast<std::size_t>(at)];
-  };
-  const auto offer = [&](std::int32_t at) {
-    const std::uint32_t rank = rank_of(id(at), id(symbol(at).next));
-    if (rank != kNone) scratch.push(rank, at);
-  };
-  for (std::int32_t i = 0; i < count; ++i) symbol(i) = {i - 1, i + 1 < count ? i + 1 : -1};
-  for (std::int32_t i = 0; i + 1 < count; ++i) offer(i);
-
-  for (std::uint32_t rank; (rank = scratch.pop(scratch.round_)) != kNone;) {
-    const Merge& merge = merges_[rank];
-    // Places overlap only where a token pairs with itself; then the order counts.
-    if (merge.left == merge.right && !std::ranges::is_sorted(scratch.round_))
-      std::ranges::sort(scratch.round_);
-    scratch.merged_.clear();
-    for (const std::int32_t at : scratch.round_) {
-      const std::int32_t right = symbol(at).next;
-      if (id(at) != merge.left || right < 0 || id(right) != merge.right) continue;  // gone since
-      id(at) = merge.merged;
-      id(right) = kGone;
-      symbol(at).next = symbol(right).next;
-      if (symbol(at).next >= 0) symbol(symbol(at).next).previous = at;
-      scratch.merged_.push_back(at);
-    }
-    for (const std::int32_t at : scratch.merged_) {
-      if (symbol(at).previous >= 0) offer(symbol(at).previous);
-      if (symbol(at).next >= 0) offer(at);
-    }
-  }
-  std::erase(ids, kGone);
-}
-
-// ---- Long words, place by place --------------------------------------------------------------
-
-void MergeTable::merge_by_heap(std::vector<TokenId>& ids) const {
-  constexpr TokenId kGone = -1;
-  struct Offer {
-    std::uint32_t rank;
-    std::size_t at;
-    bool operator>(const Offer& other) const {
-      return rank != other.rank ? rank > other.rank : at > other.at;
-    }
-  };
-  constexpr std::size_t kEnd = std::numeric_limits<std::size_t>::max();
-  std::vector<std::size_t> previous(ids.size()), next(ids.size());
-  std::priority_queue<Offer, std::vector<Offer>, std::greater<>> offers;
-  const auto offer = [&](std::size_t at) {
-    const std::uint32_t rank = rank_of(ids[at], ids[next[at]]);
-    if (rank != kNone) offers.push({rank, at});
-  };
-  for (std::size_t i = 0; i < ids.size(); ++i) {
-    previous[i] = i == 0 ? kEnd : i - 1;
-    next[i] = i + 1 < ids.size() ? i + 1 : kEnd;
-  }
-  for (std::size_t i = 0; i + 1 < ids.size(); ++i) offer(i);
-  while (!offers.empty()) {
-    const auto [rank, at] = offers.top();
-    offers.pop();
-    const Merge& merge = merges_[rank];
-    const std::size_t right = next[at];
-    if (ids[at] != merge.left || right == kEnd || ids[right] != merge.right) continue;
-    ids[at] = merge.merged;
-    ids[right] = kGone;
-    next[at] = next[right];
-    if (next[at] != kEnd) {
-      previous[next[at]] = at;
+  while (!heap.empty()) {
+    std::ranges::pop_heap(heap, std::greater<>());
+    const Merge& merge = merges_[heap.back() >> 32];
+    const auto at = static_cast<std::uint32_t>(heap.back());
+    heap.pop_back();
+    Scratch::Symbol& left = symbols[at];
+    // The pair may have gone since it was offered.
+    if (left.id != merge.left || left.next == kNone || symbols[left.next].id != merge.right)
+      continue;
+    left.id = merge.merged;
+    symbols[left.next].id = kGone;
+    left.next = symbols[left.next].next;
+    if (left.next != kNone) {
+      symbols[left.next].previous = at;
       offer(at);
     }
-    if (previous[at] != kEnd) offer(previous[at]);
+    if (left.previous != kNone) offer(left.previous);
   }
-  std::erase(ids, kGone);
+  std::size_t to = 0;
+  for (std::uint32_t i = 0; i != kNone; i = symbols[i].next)
+    row[to++] = {row[i].begin, symbols[i].id};
+  row.resize(to);
+}
+
+bool MergeTable::merge_blocks(std::vector<TokenId>& ids, std::size_t block,
+                              Scratch& scratch) const {
+  const std::size_t overlap = block / 4;
+  std::vector<Token>& tokens = scratch.tokens_;
+  std::vector<Token>& next = scratch.block_;
+  tokens.clear();
+  std::size_t end = std::min(block, ids.size());
+  merge_block(ids, 0, end, scratch, tokens);
+  while (end < ids.size()) {
+    // The next block begins with the last token that leaves room for the overlap.
+    std::size_t join = tokens.size() - 1;
+    while (join > 0 && tokens[join].begin + overlap > end) --join;
+    const std::size_t begin = tokens[join].begin;
+    const std::size_t next_end = std::min(begin + block, ids.size());
+    if (next_end <= end) return false;
+    next.clear();
+    merge_block(ids, begin, next_end, scratch, next);
+    std::size_t i = join, j = 0;
+    while (i < tokens.size() && j < next.size() &&
+           (tokens[i].begin != next[j].begin || tokens[i].id != next[j].id)) {
+      if (tokens[i].begin <= next[j].begin)
+        ++i;
+      else
+        ++j;
+    }
+    if (i == tokens.size() || j == next.size()) return false;
+    tokens.resize(i);
+    tokens.insert(tokens.end(), next.begin() + static_cast<std::ptrdiff_t>(j), next.end());
+    end = next_end;
+  }
+  ids.clear();
+  for (const Token& token : tokens) ids.push_back(token.id);
+  return true;
 }
 
 }  // namespace bantam

@@ -2,9 +2,17 @@
 //
 // merge() applies them to one word: always the earliest merge of those that can be applied, and of
 // its places the leftmost (Sennrich et al., "Neural machine translation of rare words with subword
-// units", 2016). Short words are searched pair by pair; long ones use a queue of places for each
-// merge, linear in practice and O(n log n) at worst. Immutable; any thread with a Scratch of its
-// own.
+// units", 2016). Short words are searched pair by pair, longer ones merge by merge, and very long
+// ones in blocks.
+//
+// Blocks rest on this: tokens in a row are what merging gives for their text if and only if that
+// holds for every two neighbours among them. (The first merge to cross a border between two tokens
+// would do so in the text of these two as well, as nothing else has happened to them by then.) So
+// two blocks that overlap, and that both have one and the same token in the overlap, can be joined
+// at it, as every pair of neighbours then comes from one of the blocks.
+//
+// Linear in practice; for a word on which no blocks agree O(n log n), a few times over. Immutable;
+// any thread with a Scratch of its own.
 #pragma once
 
 #include <cstdint>
@@ -42,12 +50,27 @@ class MergeTable {
  private:
   static constexpr std::uint32_t kNone = ~std::uint32_t{0};
 
+  struct Token {
+    std::size_t begin;  // the first of the symbols that it is made of
+    TokenId id;
+  };
+
   // The rank of the pair's merge: its place in merges_; kNone if there is none.
   std::uint32_t rank_of(TokenId left, TokenId right) const;
 
   void merge_short(std::vector<TokenId>& ids) const;
-  void merge_in_rounds(std::vector<TokenId>& ids, Scratch& scratch) const;
-  void merge_by_heap(std::vector<TokenId>& ids) const;
+  // Appends the tokens of ids[begin, end) to `out`.
+  void merge_block(std::span<const TokenId> ids, std::size_t begin, std::size_t end,
+                   Scratch& scratch, std::vector<Token>& out) const;
+  // Both merge the tokens of scratch.row_, whose ranks are known; the first stops when it is no
+  // longer the faster one, which it is where one merge applies in many places.
+  void merge_in_rounds(Scratch& scratch) const;
+  void merge_by_heap(Scratch& scratch) const;
+  // One round: merges the places of merge `rank` from the first one, at `from`, until a merge makes
+  // an earlier one possible.
+  void merge_everywhere(std::uint32_t rank, std::size_t from, Scratch& scratch) const;
+  // False if two blocks have no token in common where they overlap; `ids` are then as before.
+  bool merge_blocks(std::vector<TokenId>& ids, std::size_t block, Scratch& scratch) const;
 
   struct Slot {
     std::uint64_t key = ~std::uint64_t{0};
@@ -56,39 +79,20 @@ class MergeTable {
 
   std::vector<Merge> merges_;
   std::vector<Slot> slots_;  // open addressing, a power of two
-  // Every merge comes later than those that make its two parts, so that a merge never makes an
-  // earlier one possible. Published vocabularies are so; others take the slower way.
-  bool ordered_ = true;
 };
 
 class MergeTable::Scratch {
- public:
-  Scratch() = default;
-
  private:
   friend class MergeTable;
-  struct Place {
-    std::int32_t at, next;
-  };
-  struct Queue {
-    std::int32_t first = -1, last = -1;  // into places_
-  };
   struct Symbol {
-    std::int32_t previous, next;
+    TokenId id;
+    std::uint32_t previous, next;  // kNone at the ends
   };
-
-  void prepare(std::size_t merges);
-  void push(std::uint32_t rank, std::int32_t at);
-  // The places of the lowest rank with any, in the order they were pushed; kNone if there is none.
-  std::uint32_t pop(std::vector<std::int32_t>& places);
-
-  std::vector<Queue> queues_;              // one a merge
-  std::vector<std::uint64_t> busy_;        // one bit a merge: its queue is not empty
-  std::vector<std::uint64_t> busy_words_;  // one bit a word of busy_
-  std::vector<Place> places_;
-  std::int32_t free_ = -1;
   std::vector<Symbol> symbols_;
-  std::vector<std::int32_t> round_, merged_;
+  std::vector<std::uint64_t> heap_;  // rank, then place
+  std::vector<Token> row_;
+  std::vector<std::uint32_t> ranks_;  // of each token of row_ with the next one
+  std::vector<Token> tokens_, block_;
 };
 
 }  // namespace bantam

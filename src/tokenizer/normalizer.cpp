@@ -18,8 +18,7 @@ constexpr int kMaxDepth = 8;
 
 // Calls `valid` on each stretch of UTF-8 and keeps what lies between as it is.
 template <typename F>
-std::string for_valid(const std::string& text, F valid) {
-  const std::string_view all = text;
+std::string for_valid(std::string_view all, F valid) {
   if (is_valid_utf8(all)) return valid(all);
   std::string out;
   for (std::size_t at = 0; at < all.size();) {
@@ -34,14 +33,30 @@ std::string for_valid(const std::string& text, F valid) {
   return out;
 }
 
+// ASCII characters are the same in every normal form, and at most the one before a stretch of
+// others has to do with it.
 class FormStep final : public Normalizer::Step {
  public:
   explicit FormStep(Normalization form) : form_(form) {}
   std::string apply(std::string text) const override {
-    const bool ascii =
-        std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x80; });
-    if (ascii) return text;
-    return for_valid(text, [&](std::string_view valid) { return normalize(valid, form_); });
+    const auto is_ascii = [&](std::size_t i) { return static_cast<unsigned char>(text[i]) < 0x80; };
+    std::string out;
+    out.reserve(text.size());
+    for (std::size_t at = 0; at < text.size();) {
+      const std::size_t begin = at;
+      while (at < text.size() && is_ascii(at)) ++at;
+      if (at == text.size()) {
+        if (begin == 0) return text;
+        out.append(text, begin);
+        break;
+      }
+      const std::size_t other = at > begin ? at - 1 : at;
+      out.append(text, begin, other - begin);
+      while (at < text.size() && !is_ascii(at)) ++at;
+      out += for_valid(std::string_view(text).substr(other, at - other),
+                       [&](std::string_view valid) { return normalize(valid, form_); });
+    }
+    return out;
   }
 
  private:

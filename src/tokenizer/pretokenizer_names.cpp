@@ -58,7 +58,8 @@ constexpr Text kKimiK2Steps[] = {kKimiK2};
 constexpr Text kExaoneMoeSteps[] = {kExaoneMoe};
 constexpr Text kDeepSeek3Steps[] = {kThreeDigits, kHanKana, kDeepSeek3};
 constexpr Text kSparkSteps[] = {kThreeDigits, kHanKana, kSpark, kDigit};
-constexpr Text kDeepSeekLlmSteps[] = {kNewline, kDeepSeekLetters, kDeepSeekMarks, R"(\s+$)", kDeepSeekCjk, kDigits};
+constexpr Text kDeepSeekLlmSteps[] = {kNewline, kDeepSeekLetters, kDeepSeekMarks,
+    R"(\s+$)", kDeepSeekCjk, kDigits};
 constexpr Text kDeepSeekCoderSteps[] = {kNewline, R"(\s?\p{L}+)", R"(\s?\p{P}+)", kDeepSeekCjk, kDigit};
 constexpr Text kFalconSteps[] = {kFalconMarks, kGpt2, kThreeAscii};
 constexpr Text kDigitSteps[] = {kDigit, kGpt2};
