@@ -16,7 +16,7 @@ std::unexpected<Error> malformed(fmt::format_string<Args...> format, Args&&... a
 }
 
 // Appends one entry of /model/vocab: [piece, score].
-Result<void> read_entry(const Json& value, ImportedVocab& vocab) {
+Result<void> read_entry(const Json& value, ImportedVocab& vocab, MetaArray& exact) {
   const std::size_t at = vocab.pieces.size();
   const JsonArray* const pair = value.if_array();
   if (pair == nullptr || pair->size() != 2 || !(*pair)[0].is_string() || !(*pair)[1].is_number())
@@ -26,7 +26,8 @@ Result<void> read_entry(const Json& value, ImportedVocab& vocab) {
     return fail(ErrorKind::kTooLarge, "tokenizer_too_large",
                 "/model/vocab/{}: token too long: {} bytes (limit {})", at, piece.size(),
                 kMaxPieceBytes);
-  const auto score = static_cast<float>((*pair)[1].to_number<double>());
+  exact.floats.push_back((*pair)[1].to_number<double>());
+  const auto score = static_cast<float>(exact.floats.back());
   if (!std::isfinite(score)) return malformed("/model/vocab/{}: the score is too large", at);
   vocab.pieces.emplace_back(piece);
   vocab.scores.push_back(score);
@@ -48,7 +49,9 @@ Result<ImportedVocab> import_unigram_json(const JsonObject& root, Metadata& out)
                 list->get_array().size(), kMaxVocabSize);
 
   ImportedVocab vocab;
-  for (const Json& entry : list->get_array()) TRY(read_entry(entry, vocab));
+  MetaArray exact;
+  exact.element = MetaType::kF64;
+  for (const Json& entry : list->get_array()) TRY(read_entry(entry, vocab, exact));
   if (const Json* const unknown = json_member(model, "unk_id"); unknown != nullptr) {
     const auto id = unknown->is_int64() ? unknown->get_int64() : -1;
     if (id < 0 || static_cast<std::size_t>(id) >= vocab.pieces.size())
@@ -63,7 +66,7 @@ Result<ImportedVocab> import_unigram_json(const JsonObject& root, Metadata& out)
   }
   TRY(import_spaces(root, out));
   out.set_string("tokenizer.ggml.model", "t5");
-  out.set_bool(kExactSumsKey, true);
+  out.set(kExactScoresKey, {.type = MetaType::kArray, .value = std::move(exact)});
   out.set_string("tokenizer.ggml.pre", "default");
   return vocab;
 }

@@ -4,7 +4,7 @@
 // A character that no token covers costs ten more than the worst token. Of two equally good ways
 // the one whose last token starts earlier wins. What is equally good depends on how sums are
 // rounded: the SentencePiece library, which made the models and is the default here, keeps them as
-// floats from the start of the text on; with bantam.tokenizer.exact_sums they are doubles, as in
+// floats from the start of the text on; with bantam.tokenizer.exact_scores they are doubles, as in
 // Hugging Face's tokenizers.
 #include "tokenizer/unigram.h"
 
@@ -44,7 +44,7 @@ class UnigramTokenizer final : public VocabTokenizer {
     double score = 0;
     for (std::string_view rest = normal; !rest.empty();) {
       const std::size_t bytes = seams_.next(rest, spaces_.split);
-      score = encode_segment(rest.substr(0, bytes), exact_sums_ ? 0 : score, first, steps, ids);
+      score = encode_segment(rest.substr(0, bytes), spaces_.split ? 0 : score, first, steps, ids);
       rest.remove_prefix(bytes);
     }
   }
@@ -64,33 +64,15 @@ class UnigramTokenizer final : public VocabTokenizer {
 
   UnigramTokenizer(Vocab vocab, std::optional<Normalizer> normalizer, std::string description)
       : VocabTokenizer(std::move(vocab), std::move(normalizer), std::move(description)),
-        seams_(this->vocab()) {
-    std::vector<std::pair<std::string_view, TokenId>> pieces;
-    double worst = std::numeric_limits<double>::infinity();
-    for (TokenId id = 0; this->vocab().contains(id); ++id) {
-      const TokenType type = this->vocab().type(id);
-      if (type != TokenType::kNormal && type != TokenType::kUserDefined) continue;
-      pieces.emplace_back(this->vocab().piece(id), id);
-      const double score = this->vocab().score(id);
-      if (type == TokenType::kNormal) {
-        worst = std::min(worst, score);
-        best_ = std::max(best_, score);
-      }
-    }
-    trie_ = PieceTrie(std::move(pieces));
-    unknown_score_ = (std::isfinite(worst) ? worst : 0) - kUnknownPenalty;
-  }
+        seams_(this->vocab()) {}
 
-  // A user-defined token beats every way to spell it otherwise.
-  double score_of(TokenId id, std::size_t bytes) const {
-    if (vocab().type(id) == TokenType::kUserDefined)
-      return static_cast<double>(bytes) * best_ - 0.1;
-    return vocab().score(id);
-  }
+  // Of the vocabulary, or of the exact list, which may be shorter than the vocabulary.
+  void set_scores(const std::optional<std::vector<double>>& exact);
+  void build_trie();
 
   // A sum as it is kept.
   double rounded(double sum) const {
-    return exact_sums_ ? sum : static_cast<double>(static_cast<float>(sum));
+    return exact_ ? sum : static_cast<double>(static_cast<float>(sum));
   }
 
   // Appends the ids of text between seams. `score` is that of the text before it; returns that of
@@ -100,13 +82,42 @@ class UnigramTokenizer final : public VocabTokenizer {
 
   Seams seams_;
   PieceTrie trie_;
-  double best_ = -std::numeric_limits<double>::infinity();
+  std::vector<double> scores_;  // by id
   double unknown_score_ = 0;
-  bool exact_sums_ = false;
+  bool exact_ = false;
   Fallback fallback_;
   SpaceRules spaces_;
   std::optional<CharsMap> charsmap_;
 };
+
+void UnigramTokenizer::set_scores(const std::optional<std::vector<double>>& exact) {
+  exact_ = exact.has_value();
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  double worst = kInfinity, best = -kInfinity;
+  for (TokenId id = 0; vocab().contains(id); ++id) {
+    const auto at = static_cast<std::size_t>(id);
+    const bool listed = exact && at < exact->size();
+    scores_.push_back(listed ? (*exact)[at] : static_cast<double>(vocab().score(id)));
+    // Hugging Face's list counts whole, the library's as far as tokens are normal ones.
+    if (!listed && (exact || vocab().type(id) != TokenType::kNormal)) continue;
+    worst = std::min(worst, scores_.back());
+    best = std::max(best, scores_.back());
+  }
+  unknown_score_ = rounded((std::isfinite(worst) ? worst : 0) - kUnknownPenalty);
+  // A user-defined token beats every way to spell it otherwise.
+  for (TokenId id = 0; vocab().contains(id); ++id)
+    if (vocab().type(id) == TokenType::kUserDefined)
+      scores_[static_cast<std::size_t>(id)] =
+          static_cast<double>(vocab().piece(id).size()) * best - 0.1;
+}
+
+void UnigramTokenizer::build_trie() {
+  std::vector<std::pair<std::string_view, TokenId>> pieces;
+  for (TokenId id = 0; vocab().contains(id); ++id)
+    if (vocab().type(id) == TokenType::kNormal || vocab().type(id) == TokenType::kUserDefined)
+      pieces.emplace_back(vocab().piece(id), id);
+  trie_ = PieceTrie(std::move(pieces));
+}
 
 double UnigramTokenizer::encode_segment(std::string_view text, double score, std::size_t first,
                                         std::vector<Step>& steps, std::vector<TokenId>& ids) const {
@@ -124,7 +135,7 @@ double UnigramTokenizer::encode_segment(std::string_view text, double score, std
     const std::size_t character = decode_utf8(text.substr(at)).bytes;
     bool covered = false;
     trie_.for_each_prefix(text.substr(at), [&](std::size_t bytes, TokenId id) {
-      offer(at, at + bytes, steps[at].score + score_of(id, bytes), id);
+      offer(at, at + bytes, steps[at].score + scores_[static_cast<std::size_t>(id)], id);
       covered = covered || bytes == character;
     });
     if (!covered) offer(at, at + character, rounded(steps[at].score + unknown_score_), -1);
@@ -160,8 +171,9 @@ TokenizerResult UnigramTokenizer::make(Vocab vocab, const Metadata& metadata) {
   std::string description = fmt::format("Unigram, {} tokens", vocab.size());
   std::shared_ptr<UnigramTokenizer> made(
       new UnigramTokenizer(std::move(vocab), std::move(normalizer), std::move(description)));
-  made->exact_sums_ = TRY(metadata.boolean_or(kExactSumsKey, false));
-  made->unknown_score_ = made->rounded(made->unknown_score_);
+  const std::optional<std::vector<double>> exact = TRY(metadata.numbers(kExactScoresKey));
+  made->set_scores(exact);
+  made->build_trie();
   made->fallback_ = TRY(Fallback::from_metadata(made->vocab(), metadata));
   made->spaces_ = TRY(SpaceRules::from_metadata(metadata));
   made->charsmap_ = TRY(read_charsmap(metadata));

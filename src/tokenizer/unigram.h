@@ -5,7 +5,8 @@
 
 namespace bantam {
 
-// Whether sums of scores are kept as doubles; false if absent.
-inline constexpr std::string_view kExactSumsKey = "bantam.tokenizer.exact_sums";
+// Scores as doubles, one a token from the first on, where a tokenizer.json gives them so. They
+// replace tokenizer.ggml.scores, and sums are kept as doubles.
+inline constexpr std::string_view kExactScoresKey = "bantam.tokenizer.exact_scores";
 
 }  // namespace bantam

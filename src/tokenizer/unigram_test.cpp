@@ -33,10 +33,14 @@ double best_sum(std::string_view text, const std::map<std::string, float>& score
   return best;
 }
 
-Metadata bare(const std::vector<Token>& tokens, bool exact_sums = true) {
+Metadata bare(const std::vector<Token>& tokens, bool exact = false) {
   Metadata metadata = samples::vocabulary("t5", tokens);
   metadata.set_bool("tokenizer.ggml.add_space_prefix", false);
-  metadata.set_bool(kExactSumsKey, exact_sums);
+  if (!exact) return metadata;
+  MetaArray scores;
+  scores.element = MetaType::kF64;
+  for (const Token& token : tokens) scores.floats.push_back(static_cast<double>(token.score));
+  metadata.set(kExactScoresKey, {.type = MetaType::kArray, .value = std::move(scores)});
   return metadata;
 }
 
@@ -53,8 +57,8 @@ TEST(Unigram, FindsTheBestSumOfRandomVocabularies) {
       tokens.push_back({piece, score});
       worst = std::min(worst, static_cast<double>(score));
     }
-    for (const bool exact_sums : {false, true}) {
-      Metadata metadata = bare(tokens, exact_sums);
+    for (const bool exact : {false, true}) {
+      Metadata metadata = bare(tokens, exact);
       metadata.set_bool(kFuseUnknownKey, false);
       const auto tokenizer = samples::make(metadata);
       ASSERT_TRUE(tokenizer);
