@@ -11,6 +11,7 @@ int main(int argc, char** argv) {
   constexpr bantam::CommandMaker kCommands[] = {
       bantam::score_command,
       bantam::tokenize_command,
+      bantam::render_command,
       bantam::list_command,
       bantam::show_command,
       bantam::quantize_command,

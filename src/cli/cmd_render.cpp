@@ -1,0 +1,100 @@
+// bantam render: the exact text that a chat template makes of a conversation.
+#include <ctime>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "base/file.h"
+#include "chat/chat_template.h"
+#include "cli/commands.h"
+#include "cli/model_finder.h"
+#include "formats/weight_file.h"
+#include "tokenizer/tokenizer.h"
+
+namespace bantam {
+namespace {
+
+constexpr std::size_t kMaxTemplateBytes = std::size_t{1} << 20;
+constexpr std::size_t kMaxInputBytes = std::size_t{64} << 20;
+
+class RenderCommand : public Command {
+ public:
+  RenderCommand()
+      : Command({.name = "render",
+                 .summary = "Show the text that a chat template makes of a conversation",
+                 .example = "  bantam render -m seed conversation.json\n"
+                            "  bantam render -t template.jinja conversation.json --json",
+                 .details =
+                     "Every member of the JSON object in INPUTS.json (messages, tools, "
+                     "add_generation_prompt, …)\nis a variable of the template. With -m the "
+                     "model's special tokens (bos_token, eos_token)\nare variables too, "
+                     "unless INPUTS.json sets them. Prints the text, and nothing after it."}) {
+    options().add(
+        template_,
+        {.flag = "--template", .letter = 't', .value = "FILE", .help = "a Jinja chat template"});
+    options().add(model_, {.flag = "--model",
+                           .letter = 'm',
+                           .value = "MODEL",
+                           .help = "the template of this model, instead"});
+    options().add(inputs_, {.value = "INPUTS.json",
+                            .help = "the template's variables, as one JSON object",
+                            .required = true});
+  }
+
+  Result<void> run(CommandContext& context) override {
+    if (template_.has_value() == model_.has_value())
+      return fail(ErrorKind::kUsage, "missing_argument", "give --template or --model, one of them");
+    const std::string input_text = TRY(read_file(inputs_, kMaxInputBytes));
+    Result<Json> inputs = parse_json(input_text);
+    if (!inputs) return std::unexpected(inputs.error().in(inputs_));
+    const std::string text =
+        template_ ? TRY(read_file(*template_, kMaxTemplateBytes)) : TRY(take_model(*inputs));
+
+    const Result<std::string> rendered = render_template(text, *inputs, local_time());
+    if (!rendered) return std::unexpected(rendered.error().in(template_ ? *template_ : *model_));
+    TRY(context.console.print(*rendered));
+    return context.console.document(JsonObject{{"text", *rendered}});
+  }
+
+ private:
+  // The model's template; its special tokens become variables that `inputs` does not set.
+  Result<std::string> take_model(Json& inputs) const {
+    const std::filesystem::path path = TRY(resolve_model(*model_));
+    const auto file = TRY(open_weights(path));
+    if (!file->metadata.contains("tokenizer.chat_template"))
+      return std::unexpected(
+          fail(ErrorKind::kNotFound, "no_template", "the model has no chat template")
+              .error()
+              .in(path.string())
+              .with_hint("give one with --template"));
+    const auto tokenizer = TRY(load_tokenizer(path));
+    if (JsonObject* variables = inputs.if_object()) {
+      const SpecialTokens& specials = tokenizer->specials();
+      const std::pair<std::string_view, std::optional<TokenId>> named[] = {
+          {"bos_token", specials.bos},
+          {"eos_token", specials.eos},
+          {"unk_token", specials.unknown},
+          {"pad_token", specials.pad}};
+      for (const auto& [name, id] : named)
+        if (id && !variables->contains(name)) (*variables)[name] = tokenizer->piece(*id);
+    }
+    return file->metadata.string("tokenizer.chat_template");
+  }
+
+  static std::tm local_time() {
+    const std::time_t now = std::time(nullptr);
+    std::tm local{};
+    localtime_r(&now, &local);
+    return local;
+  }
+
+  std::optional<std::string> template_, model_;
+  std::string inputs_;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> render_command() { return std::make_unique<RenderCommand>(); }
+
+}  // namespace bantam
