@@ -1,6 +1,8 @@
 #include "server/http_server.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <csignal>
@@ -384,7 +386,7 @@ TEST(HttpServer, AReaderThatStopsReadingIsGivenUp) {
   limits.unsent_bytes = 64 << 10;
   Routes routes;
   RunningServer server(std::ref(routes), limits);
-  RawClient client(server->port(), 4096);
+  RawClient client = RawClient::to(server->port(), 4096);
   client.send(post("/flood", "{}"));
   ASSERT_TRUE(eventually([&] { return routes.started == 1; }));
   EXPECT_EQ(server.ask(get("/health")).body, "ok");
@@ -438,6 +440,29 @@ TEST(HttpServer, TurnsConnectionsAwayAboveTheLimit) {
   EXPECT_EQ(server.ask(get("/health")).body, "ok");
 }
 
+TEST(HttpServer, SaysSoWhenTheProcessIsOutOfDescriptorsAndRecovers) {
+  Routes routes;
+  RunningServer server(std::ref(routes));
+  EXPECT_EQ(server.ask(get("/health")).body, "ok");
+  ASSERT_TRUE(eventually([&] { return server->gauges().connections == 0; }));
+  // Sockets of our own while there are descriptors, then as many fillers as it takes.
+  std::vector<RawClient> clients(3);
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  rlimit tight = before;
+  tight.rlim_cur = static_cast<rlim_t>(clients.back().descriptor()) + 1;
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &tight), 0);
+  std::vector<int> fillers;
+  for (int filler = 0; (filler = ::dup(0)) >= 0;) fillers.push_back(filler);
+  for (RawClient& client : clients) {
+    client.connect(server->port());
+    EXPECT_EQ(code_of(client.read_response()), "503 overloaded");
+  }
+  for (const int filler : fillers) ::close(filler);
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_EQ(server.ask(get("/health")).body, "ok");
+}
+
 TEST(HttpServer, DrainsOnStop) {
   Routes routes;
   RunningServer server(std::ref(routes));
@@ -448,7 +473,7 @@ TEST(HttpServer, DrainsOnStop) {
   const std::uint16_t port = server->port();
   server->stop(milliseconds(50));
   EXPECT_TRUE(idle.at_end());
-  ASSERT_TRUE(eventually([&] { return !RawClient(port).connected(); }));
+  ASSERT_TRUE(eventually([&] { return !RawClient::to(port).connected(); }));
   // When the time is up the handlers are stopped with their clients still there, and may say so.
   EXPECT_EQ(held.read_response().status, 200);
   EXPECT_EQ(streamed.read_response().body, "firstlast");

@@ -49,22 +49,31 @@ struct RawResponse {
 
 class RawClient {
  public:
-  explicit RawClient(std::uint16_t port, int receive_buffer = 0) {
+  // Holds a socket already, but nobody at the other end.
+  explicit RawClient(int receive_buffer = 0) {
     descriptor_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (receive_buffer > 0)
       ::setsockopt(descriptor_, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (::connect(descriptor_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) close();
+  }
+  static RawClient to(std::uint16_t port, int receive_buffer = 0) {
+    RawClient client(receive_buffer);
+    client.connect(port);
+    return client;
   }
   RawClient(RawClient&& other) noexcept
       : descriptor_(std::exchange(other.descriptor_, -1)), in_(std::move(other.in_)) {}
   RawClient& operator=(RawClient&&) = delete;
   ~RawClient() { close(); }
 
+  void connect(std::uint16_t port) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (::connect(descriptor_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) close();
+  }
   bool connected() const { return descriptor_ >= 0; }
+  int descriptor() const { return descriptor_; }
 
   bool send(std::string_view bytes) {
     while (!bytes.empty()) {
@@ -197,7 +206,7 @@ class RunningServer {
 
   HttpServer& operator*() { return server_; }
   HttpServer* operator->() { return &server_; }
-  RawClient connect() { return RawClient(server_.port()); }
+  RawClient connect() { return RawClient::to(server_.port()); }
   RawResponse ask(std::string_view bytes) {
     RawClient client = connect();
     client.send(bytes);

@@ -133,6 +133,15 @@ bool host_allowed(const HostParts& host, const std::vector<std::string>& allowed
 
 }  // namespace
 
+bool is_loopback(std::string_view address) {
+  if (address == "localhost") return true;
+  const std::string name(address);
+  in_addr four{};
+  if (inet_pton(AF_INET, name.c_str(), &four) == 1) return (ntohl(four.s_addr) >> 24) == 127;
+  in6_addr six{};
+  return inet_pton(AF_INET6, name.c_str(), &six) == 1 && IN6_IS_ADDR_LOOPBACK(&six);
+}
+
 std::string RequestTarget::path() const {
   if (asterisk) return "*";
   std::string out;

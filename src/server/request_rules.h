@@ -14,6 +14,9 @@
 
 namespace bantam {
 
+// Whether only this machine can reach a listener at `address` ("localhost" or an IP address).
+bool is_loopback(std::string_view address);
+
 struct RequestHead {
   std::string method;
   std::string target;

@@ -164,6 +164,13 @@ TEST(CheckOrigin, OnlyThePageServedFromHereOrAllowed) {
   EXPECT_EQ(origin("null", {"*"})->value(), "null");
 }
 
+TEST(IsLoopback, KnowsBothFamilies) {
+  for (const char* address : {"localhost", "127.0.0.1", "127.8.9.1", "::1"})
+    EXPECT_TRUE(is_loopback(address)) << address;
+  for (const char* address : {"0.0.0.0", "128.0.0.1", "::", "fe80::1", "", "localhost.x", "host"})
+    EXPECT_FALSE(is_loopback(address)) << address;
+}
+
 TEST(CheckBodyType, OnlyPlainJson) {
   const auto type = [](HttpHeaders headers) { return outcome(check_body_type(head(headers))); };
   for (const char* good :
