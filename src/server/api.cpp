@@ -30,6 +30,15 @@ HttpError stopped(const ResponseWriter& out) {
   return error;
 }
 
+// A model's error, for the one who asked over HTTP. The path was found, so whatever the model lacks
+// (a template, a vocabulary) is the request's fault; and the runtime names options, not pointers.
+HttpError model_error(Error error) {
+  if (error.kind == ErrorKind::kNotFound) error.kind = ErrorKind::kUnsupported;
+  if (error.code == "invalid_param" && !error.where.empty() && !error.where.starts_with('/'))
+    error.where.insert(0, "/");
+  return to_http_error(error);
+}
+
 // A handler behind the rules that all routes share.
 HttpHandler guarded(HttpHandler handler) {
   return [handler = std::move(handler)](const HttpRequest& request, ResponseWriter& out) {
@@ -57,7 +66,7 @@ std::optional<HttpError> run_choice(ChatModel& model, const ChatRequest& request
   const Result<void> answered = model.answer(request, http.stop, sink);
   const bool told_to = http.stop.stop_requested() || out.gone();
   if (told_to && (!finished || cancelled)) return stopped(out);
-  if (!answered) return to_http_error(answered.error());
+  if (!answered) return model_error(answered.error());
   if (!finished || cancelled) return simple_error(500, "internal", "the model's answer has no end");
   return std::nullopt;
 }

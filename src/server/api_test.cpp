@@ -198,6 +198,21 @@ TEST(Api, AModelsErrorBeforeTheFirstTextIsAStatusLater_AnEvent) {
   EXPECT_EQ(parse_json(data.back())->at("error").at("code"), "context_length_exceeded");
 }
 
+TEST(Api, WhatAModelLacksIsNotAPathThatIsNotThere) {
+  Error error{.kind = ErrorKind::kNotFound,
+              .code = "no_template",
+              .message = "the model has no template",
+              .where = {},
+              .hint = {}};
+  Fixture lacking({.pieces = {}, .error = error});
+  EXPECT_EQ(error_of(lacking.ask(post(kChatPath, chat()))), "400 no_template -");
+  error.kind = ErrorKind::kUsage;
+  error.code = "invalid_param";
+  error.where = "logit_bias";
+  Fixture ranged({.pieces = {}, .error = error});
+  EXPECT_EQ(error_of(ranged.ask(post(kChatPath, chat()))), "400 invalid_param /logit_bias");
+}
+
 TEST(Api, AnAnswerWithoutAnEndIsOurFault) {
   class Endless final : public ChatModel {
     Result<void> answer(const ChatRequest&, std::stop_token, const EventSink&) override {

@@ -185,7 +185,8 @@ asio::awaitable<void> Connection::wait(Clock::time_point deadline) {
   co_await wake_.async_wait(asio::as_tuple(asio::use_awaitable));
 }
 
-// Waits for readability instead of reading: an idle connection then needs no buffer.
+// Waits for readability instead of reading: an idle connection then needs no buffer. Of a client
+// that sends far ahead we stop reading, and so learn that it has left only when we write.
 void Connection::start_read() {
   if (reading_ || peer_closed_ || in_.size() >= core_.limits.head_bytes + core_.block.size())
     return;
@@ -443,14 +444,18 @@ asio::awaitable<void> Connection::linger() {
 
 asio::awaitable<void> Connection::run() {
   const auto self = shared_from_this();
-  bool first = true;
-  while (true) {
-    RequestParser parser(core_.limits);
-    if (!co_await receive_head(parser, first)) break;
-    if (!co_await serve(parser)) break;
-    first = false;
+  try {
+    bool first = true;
+    while (true) {
+      RequestParser parser(core_.limits);
+      if (!co_await receive_head(parser, first)) break;
+      if (!co_await serve(parser)) break;
+      first = false;
+    }
+    co_await linger();
+  } catch (const std::exception& exception) {  // out of memory: this client's loss only
+    log_warning("a connection is given up: {}", exception.what());
   }
-  co_await linger();
   close();
 }
 
@@ -633,10 +638,13 @@ void HttpServer::Impl::stop_on_signals(std::chrono::milliseconds drain) {
 Result<void> HttpServer::Impl::run() {
   CHECK(core_.stopping || acceptor_.is_open(), "run() before bind()");
   if (!core_.stopping) accept();
-  try {
-    core_.io.run();
-  } catch (const std::exception& exception) {
-    return fail(ErrorKind::kInternal, "internal", "the I/O loop failed: {}", exception.what());
+  for (bool ended = false; !ended;) {
+    try {
+      core_.io.run();
+      ended = true;
+    } catch (const std::exception& exception) {  // out of memory in between: go on without it
+      log_warning("an I/O event is lost: {}", exception.what());
+    }
   }
   core_.pool.join();
   return {};
