@@ -94,6 +94,7 @@ class SegmentEncoder {
 
   void cut_into_characters() {
     symbols_.clear();
+    symbols_.reserve(text_.size());
     for (std::size_t at = 0; at < text_.size();) {
       const std::size_t bytes = decode_utf8(text_.substr(at)).bytes;
       const auto here = static_cast<std::uint32_t>(symbols_.size());
