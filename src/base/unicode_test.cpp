@@ -16,16 +16,17 @@ std::string utf8(std::u32string_view chars) {
   return out;
 }
 
-// Valid or not, and the length, straight from the definition: the shortest encoding of a scalar
-// value. Slow, obvious, and shares nothing with the decoder.
+// Whether `bytes`, a lead byte and its two or three others, are valid: straight from the
+// definition, which is that a scalar value has one encoding. What the payload bits say is encoded
+// and compared.
 bool is_sequence(std::string_view bytes) {
-  for (char32_t c = 0; c <= 0x10FFFF; ++c) {
-    if (c >= 0xD800 && c <= 0xDFFF) continue;
-    std::string one;
-    append_utf8(one, c);
-    if (one == bytes) return true;
-  }
-  return false;
+  const unsigned lead_bits = bytes.size() == 3 ? 0x0F : 0x07;
+  char32_t c = static_cast<unsigned char>(bytes[0]) & lead_bits;
+  for (const char byte : bytes.substr(1)) c = c << 6 | (static_cast<unsigned char>(byte) & 0x3F);
+  const bool is_scalar = c <= 0x10FFFF && !(c >= 0xD800 && c <= 0xDFFF);
+  std::string encoded;
+  append_utf8(encoded, c);
+  return is_scalar && encoded == bytes;
 }
 
 TEST(Utf8, EveryScalarValueRoundTrips) {
