@@ -9,9 +9,11 @@ namespace bantam {
 
 std::unique_ptr<Command> bench_command();
 std::unique_ptr<Command> doctor_command();
+std::unique_ptr<Command> generate_command();
 std::unique_ptr<Command> list_command();
 std::unique_ptr<Command> quantize_command();
 std::unique_ptr<Command> render_command();
+std::unique_ptr<Command> run_command();
 std::unique_ptr<Command> score_command();
 std::unique_ptr<Command> show_command();
 std::unique_ptr<Command> tokenize_command();
