@@ -42,13 +42,14 @@ ask "Name the intent." "please set an alarm for six tomorrow morning"
 ask "Name the intent." "how do you say good morning in italian"
 ask "Name the intent." "put milk and eggs on my shopping list"
 
-say "Intent and slots as JSON"
+say "Intent and slots as JSON (the small model names intents well and copies words badly)"
 ask "Extract intent and slots as JSON." "book a table for four at an italian place in boston tonight"
 ask "Extract intent and slots as JSON." "play some jazz by miles davis"
 ask "Extract intent and slots as JSON." "will it rain in paris on friday"
 
 say "A story"
-$bantam run $model --system "Tell a story." --temperature 0.7 --seed 7 --quiet \
+$bantam run $model --system "Tell a story." --temperature 0.7 --seed 7 --max-tokens 120 \
+  --quiet \
   "One day, a little duck found a red boat by the pond."
 
 say "The server"
