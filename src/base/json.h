@@ -84,7 +84,8 @@ class JsonReader {
   // Members that no getter has asked for, in order.
   std::vector<std::string> unread() const;
 
-  std::string pointer(std::string_view name) const;
+  const std::string& path() const { return path_; }
+  std::string pointer(std::string_view name) const;  // of a member
 
  private:
   Result<const Json*> member(std::string_view name);

@@ -333,8 +333,8 @@ TEST_F(HfFolder, OtherScalingBecomesKeys) {
   EXPECT_THAT(refused_config("rope_parameters", JsonObject{{"rope_type", "longrope"}}).hint,
               HasSubstr("llama3"));
   EXPECT_THAT(
-      refused_config("rope_parameters", JsonObject{{"rope_type", "default"}, {"twist", 1}}).where,
-      HasSubstr("/rope_parameters/twist"));
+      refused_config("rope_parameters", JsonObject{{"rope_type", "default"}, {"twist", 1}}).message,
+      HasSubstr("\"twist\""));
 }
 
 TEST_F(HfFolder, BadSettingsNameTheField) {

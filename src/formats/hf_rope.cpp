@@ -76,12 +76,11 @@ Result<std::vector<float>> read_scaling(JsonReader& scaling, const std::string& 
     error.hint = "known: default, linear, llama3, yarn";
     return std::unexpected(std::move(error));
   }
-  for (const std::string& name : scaling.unread()) {
+  if (const auto unread = scaling.unread(); !unread.empty()) {
     auto error = fail(ErrorKind::kUnsupported, "config_invalid",
-                      "this setting of RoPE scaling is not supported")
-                     .error();
-    error.where = scaling.pointer(name);
-    return std::unexpected(std::move(error));
+                      "the RoPE scaling setting {} is not supported", quoted(unread.front()));
+    error.error().where = scaling.path();
+    return error;
   }
   return factors;
 }
