@@ -10,6 +10,7 @@ namespace bantam {
 namespace {
 
 constexpr float kNever = -std::numeric_limits<float>::infinity();
+constexpr double kImpossible = -1000;  // its exponential is zero
 
 // (length) z[i] = how many elements sequence and sequence[i…] have in common from their beginning.
 // Linear (Gusfield, "Algorithms on Strings, Trees and Sequences", 1.4).
@@ -43,7 +44,9 @@ Sampler::Sampler(const KernelTable& kernels, SamplingOptions options, std::uint6
     : kernels_(kernels), options_(std::move(options)), random_(seed) {
   for (std::vector<std::int32_t>& breaker : breakers) {
     if (breaker.size() == 1) breaker_tokens_.insert(breaker[0]);
-    if (breaker.size() > 1) breaker_sequences_.push_back(std::move(breaker));
+    if (breaker.size() < 2) continue;
+    breaker_ends_.insert(breaker.back());
+    breaker_sequences_.push_back(std::move(breaker));
   }
 }
 
@@ -54,7 +57,6 @@ Result<TokenChoice> Sampler::sample(std::span<const float> logits,
   apply_bias();
   apply_penalties(history);
   apply_dry(history);
-  TRY(check_logits(logits_));
   const std::int32_t id = options_.temperature == 0
                               ? static_cast<std::int32_t>(kernels_.argmax(
                                     logits_.data(), static_cast<std::int64_t>(logits_.size())))
@@ -63,14 +65,22 @@ Result<TokenChoice> Sampler::sample(std::span<const float> logits,
 }
 
 void Sampler::apply_bias() {
-  for (const auto& [id, addend] : options_.logit_bias) {
-    logits_[static_cast<std::size_t>(id)] += static_cast<float>(addend);
-  }
+  for (const auto& [id, addend] : options_.logit_bias)
+    set_logit(id, static_cast<double>(logits_[static_cast<std::size_t>(id)]) + addend);
+}
+
+// A finite logit stays finite, whatever a rule has made of it: no option can look like a broken
+// model or ban a token for good.
+void Sampler::set_logit(std::int32_t id, double value) {
+  constexpr double kLargest = std::numeric_limits<float>::max();
+  float& logit = logits_[static_cast<std::size_t>(id)];
+  if (logit > kNever) logit = static_cast<float>(std::clamp(value, -kLargest, kLargest));
 }
 
 void Sampler::apply_penalties(std::span<const std::int32_t> history) {
-  const bool repetition = options_.repetition_penalty != 1.0;
-  if (!repetition && options_.frequency_penalty == 0 && options_.presence_penalty == 0) return;
+  if (options_.repetition_penalty == 1.0 && options_.frequency_penalty == 0 &&
+      options_.presence_penalty == 0)
+    return;
   if (options_.penalty_window >= 0) {
     const auto window = static_cast<std::size_t>(options_.penalty_window);
     history = history.last(std::min(history.size(), window));
@@ -78,13 +88,11 @@ void Sampler::apply_penalties(std::span<const std::int32_t> history) {
   std::unordered_map<std::int32_t, std::int64_t> counts;
   for (const std::int32_t id : history) ++counts[id];
   for (const auto& [id, count] : counts) {
-    float& logit = logits_[static_cast<std::size_t>(id)];
-    if (repetition) {
-      const auto penalty = static_cast<float>(options_.repetition_penalty);
-      logit = logit > 0 ? logit / penalty : logit * penalty;
-    }
-    logit -= static_cast<float>(options_.frequency_penalty * static_cast<double>(count) +
-                                options_.presence_penalty);
+    double logit = static_cast<double>(logits_[static_cast<std::size_t>(id)]);
+    const double penalty = options_.repetition_penalty;
+    logit = logit > 0 ? logit / penalty : logit * penalty;
+    logit -= options_.frequency_penalty * static_cast<double>(count) + options_.presence_penalty;
+    set_logit(id, logit);
   }
 }
 
@@ -103,8 +111,8 @@ void Sampler::apply_dry(std::span<const std::int32_t> history) {
     known = std::max(known, length);
   }
   for (const auto& [id, length] : longest) {
-    logits_[static_cast<std::size_t>(id)] -= static_cast<float>(
-        dry_penalty(options_.dry_multiplier, options_.dry_base, length - allowed));
+    set_logit(id, static_cast<double>(logits_[static_cast<std::size_t>(id)]) -
+                      dry_penalty(options_.dry_multiplier, options_.dry_base, length - allowed));
   }
 }
 
@@ -112,6 +120,7 @@ std::size_t Sampler::tokens_since_breaker(std::span<const std::int32_t> history)
   for (std::size_t since = 0; since < history.size(); ++since) {
     const auto before = history.first(history.size() - since);
     if (breaker_tokens_.contains(before.back())) return since;
+    if (!breaker_ends_.contains(before.back())) continue;
     for (const std::vector<std::int32_t>& breaker : breaker_sequences_) {
       if (before.size() >= breaker.size() &&
           std::ranges::equal(before.last(breaker.size()), breaker)) {
@@ -133,17 +142,16 @@ std::int32_t Sampler::draw() {
   keep_top_p();
   keep_min_p();
   exclude_top_choices(exclusion);
-  for (Candidate& candidate : candidates_) {
-    candidate.logit = static_cast<float>(candidate.logit / options_.temperature);
-  }
-  renormalize();
+  set_probabilities(options_.temperature);
   double sum = 0;
+  std::int32_t possible = -1;
   for (const Candidate& candidate : candidates_) {
+    if (candidate.probability > 0) possible = candidate.id;
     sum += candidate.probability;
     if (position < sum) return candidate.id;
   }
   // The probabilities sum to one but for rounding.
-  return candidates_.back().id;
+  return possible;
 }
 
 void Sampler::collect_candidates() {
@@ -153,14 +161,17 @@ void Sampler::collect_candidates() {
       candidates_.push_back({static_cast<std::int32_t>(id), logits_[id], 0.0});
     }
   }
-  renormalize();
 }
 
-void Sampler::renormalize() {
+void Sampler::set_probabilities(double temperature) {
   float largest = kNever;
   for (const Candidate& candidate : candidates_) largest = std::max(largest, candidate.logit);
   scratch_.resize(candidates_.size());
-  for (std::size_t i = 0; i < candidates_.size(); ++i) scratch_[i] = candidates_[i].logit - largest;
+  for (std::size_t i = 0; i < candidates_.size(); ++i) {
+    // Never over zero, so that the smallest temperature underflows to "impossible".
+    const double below = static_cast<double>(candidates_[i].logit) - static_cast<double>(largest);
+    scratch_[i] = static_cast<float>(std::max(below / temperature, kImpossible));
+  }
   kernels_.exponential(scratch_.data(), scratch_.data(),
                        static_cast<std::int64_t>(scratch_.size()));
   double sum = 0;
@@ -184,71 +195,65 @@ void Sampler::keep_top_k() {
                            kBetter);
   candidates_.resize(count);
   std::ranges::sort(candidates_, kBetter);
-  renormalize();
 }
 
-// Keeps the tokens whose surprise is nearest to the expected one until they sum to typical_p.
+// Keeps the first candidates in the order of `before` until their probabilities sum to `mass`. A
+// heap gives them one by one without sorting the long tail.
+template <typename Before>
+void Sampler::keep_mass(double mass, Before before) {
+  const auto after = [&](const Candidate& a, const Candidate& b) { return before(b, a); };
+  std::ranges::make_heap(candidates_, after);
+  auto rest = candidates_.end();
+  for (double sum = 0; rest != candidates_.begin() && (rest == candidates_.end() || sum < mass);) {
+    std::ranges::pop_heap(candidates_.begin(), rest, after);
+    --rest;
+    sum += rest->probability;
+  }
+  candidates_.erase(candidates_.begin(), rest);
+  std::ranges::reverse(candidates_);
+}
+
+// Keeps the tokens whose surprise, -log p, is nearest to the expected one. As log p is the logit
+// less a constant, the distance of logits from their mean is the same and needs no logarithm.
 void Sampler::keep_typical() {
   if (options_.typical_p >= 1.0) return;
-  double entropy = 0;
-  const auto surprise = [](double probability) {
-    return probability > 0 ? -std::log(probability) : std::numeric_limits<double>::infinity();
-  };
-  for (const Candidate& candidate : candidates_) {
-    if (candidate.probability > 0)
-      entropy += candidate.probability * surprise(candidate.probability);
-  }
-  std::ranges::sort(candidates_, [&](const Candidate& a, const Candidate& b) {
-    const double x = std::abs(surprise(a.probability) - entropy);
-    const double y = std::abs(surprise(b.probability) - entropy);
+  set_probabilities(1.0);
+  double mean = 0;
+  for (const Candidate& candidate : candidates_)
+    mean += candidate.probability * static_cast<double>(candidate.logit);
+  keep_mass(options_.typical_p, [mean](const Candidate& a, const Candidate& b) {
+    const double x = std::abs(static_cast<double>(a.logit) - mean);
+    const double y = std::abs(static_cast<double>(b.logit) - mean);
     return x < y || (x == y && a.id < b.id);
   });
-  double sum = 0;
-  std::size_t kept = 0;
-  while (kept < candidates_.size() && (kept == 0 || sum < options_.typical_p)) {
-    sum += candidates_[kept++].probability;
-  }
-  candidates_.resize(kept);
-  renormalize();
 }
 
 void Sampler::keep_top_p() {
   if (options_.top_p >= 1.0) return;
-  // A heap gives the best ones in order without sorting the long tail.
-  constexpr auto kWorse = [](const Candidate& a, const Candidate& b) { return kBetter(b, a); };
-  std::ranges::make_heap(candidates_, kWorse);
-  std::vector<Candidate> kept;
-  double sum = 0;
-  while (!candidates_.empty() && (kept.empty() || sum < options_.top_p)) {
-    std::ranges::pop_heap(candidates_, kWorse);
-    kept.push_back(candidates_.back());
-    sum += kept.back().probability;
-    candidates_.pop_back();
-  }
-  candidates_ = std::move(kept);
-  renormalize();
+  set_probabilities(1.0);
+  keep_mass(options_.top_p, kBetter);
 }
 
 void Sampler::keep_min_p() {
   if (options_.min_p <= 0) return;
+  set_probabilities(1.0);
   double best = 0;
   for (const Candidate& candidate : candidates_) best = std::max(best, candidate.probability);
   std::erase_if(candidates_, [&](const Candidate& candidate) {
     return candidate.probability < options_.min_p * best;
   });
-  renormalize();
 }
 
 // With that probability, of all candidates at or over the threshold only the least likely stays.
 void Sampler::exclude_top_choices(double chance) {
   if (options_.xtc_probability <= 0 || chance >= options_.xtc_probability) return;
+  set_probabilities(1.0);
   std::ranges::sort(candidates_, kBetter);
   std::size_t top = 0;
   while (top < candidates_.size() && candidates_[top].probability >= options_.xtc_threshold) ++top;
   if (top < 2) return;
   candidates_.erase(candidates_.begin(),
                     candidates_.begin() + static_cast<std::ptrdiff_t>(top - 1));
-  renormalize();
 }
 
 }  // namespace bantam

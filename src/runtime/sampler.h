@@ -1,8 +1,9 @@
 // Chooses the next token of one request.
 //
-// The rules are those of runtime/sampling.h, in its order. Draws come from the counter-based
-// generator and all arithmetic is the kernels' or plain IEEE, so that a seed gives the same text on
-// every machine and instruction set.
+// The rules are those of runtime/sampling.h, in its order, which is also llama.cpp's default. Draws
+// come from the counter-based generator; exponentials are the kernels', which give the same bits
+// with every instruction set, and all else is plain IEEE arithmetic without a function of the C
+// library: a seed gives the same text on every machine.
 //
 // Bias, penalties and DRY change logits; top-k, typical, top-p, min-p and XTC remove candidates, in
 // that order, each on the distribution that the ones before left (renormalised, temperature 1);
@@ -43,6 +44,7 @@ class Sampler {
     double probability;
   };
 
+  void set_logit(std::int32_t id, double value);
   void apply_bias();
   void apply_penalties(std::span<const std::int32_t> history);
   void apply_dry(std::span<const std::int32_t> history);
@@ -50,8 +52,10 @@ class Sampler {
   std::int32_t draw();
 
   void collect_candidates();
-  void renormalize();
+  void set_probabilities(double temperature);  // of the candidates that are left
   void keep_top_k();
+  template <typename Before>
+  void keep_mass(double mass, Before before);
   void keep_typical();
   void keep_top_p();
   void keep_min_p();
@@ -62,6 +66,7 @@ class Sampler {
   Random random_;
   std::unordered_set<std::int32_t> breaker_tokens_;           // breakers of one token
   std::vector<std::vector<std::int32_t>> breaker_sequences_;  // and longer ones
+  std::unordered_set<std::int32_t> breaker_ends_;             // the last tokens of those
   std::vector<float> logits_;                                 // (V) as changed by the rules
   std::vector<Candidate> candidates_;
   std::vector<float> scratch_;
