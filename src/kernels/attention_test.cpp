@@ -169,13 +169,13 @@ TEST(Attention, SameBitsForEveryIsaChunkBlockSizeAndThreadCount) {
     const std::int64_t begin = 250;  // across the end of a segment
     const auto want = s.run(*all_tables()[0], one, config, begin, length, 1);
     for (const KernelTable* kernels : all_tables()) {
-      for (const std::int64_t step : {1, 3, 8, 13, 40}) {
+      for (const std::int64_t step : {3, 8, 40}) {
         const auto got = s.run(*kernels, three, config, begin, length, step);
         expect_same_bits(got, want,
                          fmt::format("{} on {}, {} at a time", name(config), kernels->name, step));
         if (HasFatalFailure()) return;
       }
-      for (const std::int64_t block_tokens : {1, 5, 32, 512}) {
+      for (const std::int64_t block_tokens : {5, 512}) {
         config.block_tokens = block_tokens;
         const auto got = s.run(*kernels, one, config, begin, length, 40);
         expect_same_bits(got, want, fmt::format("{} on {}", name(config), kernels->name));
