@@ -131,11 +131,12 @@ struct FormatMXFP4 : NibbleFormat<BlockMXFP4, -1> {
 
 template <typename Block>
 inline Floats joined_d(const std::byte* a, const std::byte* b) {
-  return join(f16_to_float(blocks_at<Block>(a)->d), f16_to_float(blocks_at<Block>(b)->d));
+  return join_f16(&blocks_at<Block>(a)->d, &blocks_at<Block>(b)->d);
 }
 template <typename Block>
 inline Floats joined_minus_dmin(const std::byte* a, const std::byte* b) {
-  return join(-f16_to_float(blocks_at<Block>(a)->dmin), -f16_to_float(blocks_at<Block>(b)->dmin));
+  const Floats dmin = join_f16(&blocks_at<Block>(a)->dmin, &blocks_at<Block>(b)->dmin);
+  return sub(splat(-0.0f), dmin);
 }
 
 // The eight 6-bit scales and minimums of Q4_K and Q5_K, a byte each, the first lowest: the rule of

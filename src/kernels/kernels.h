@@ -34,6 +34,7 @@ struct PackedActivations {
   std::int8_t* quants = nullptr;  // (T, 256 * groups)
   float* scales = nullptr;        // (T, 8 * groups)
   std::int32_t* sums = nullptr;   // (T, 16 * groups): sums of 16 quants
+  float* float_sums = nullptr;    // (T, 16 * groups): the same numbers
   float* scaled_sums = nullptr;   // (T, 8 * groups): scales[b] * sum of 32 quants
 };
 

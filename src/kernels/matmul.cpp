@@ -57,6 +57,7 @@ PackedActivations pack(const KernelTable& kernels, ThreadPool& pool, Arena& scra
   packed.quants = scratch.alloc<std::int8_t>(256 * groups);
   packed.scales = scratch.alloc<float>(8 * groups);
   packed.sums = scratch.alloc<std::int32_t>(16 * groups);
+  packed.float_sums = scratch.alloc<float>(16 * groups);
   packed.scaled_sums = scratch.alloc<float>(8 * groups);
   for_each_row(pool, tokens, width,
                [&](std::int64_t t) { kernels.pack_row(x.row(t), width, t, packed); });

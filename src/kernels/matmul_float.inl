@@ -117,6 +117,7 @@ inline void pack_row(const float* x, std::int64_t width, std::int64_t t,
       dots[i] = dot_unsigned(splat_int(0), ones, load_bytes(quants + 64 * i));
     const Ints sums = sums_of_four(dots);
     store_ints(to.sums + 16 * at, sums);
+    store(to.float_sums + 16 * at, to_floats(sums));
     float of_32[16];
     store(of_32, to_floats(sums_of_two(sums, sums)));
     for (int b = 0; b < 8; ++b) to.scaled_sums[8 * at + b] = scales[b] * of_32[b];

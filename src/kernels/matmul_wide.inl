@@ -12,8 +12,8 @@ struct PanelBlock {
   alignas(64) std::uint8_t weights[8][16][4];
   float scale[16];
   float minimum[16];
-  std::int32_t fine[2][16];
-  std::int32_t fine_minimums[2][16];
+  float fine[2][16];
+  float fine_minimums[2][16];
 };
 
 static_assert(sizeof(PanelBlock) == kPanelBlockBytes);
@@ -27,7 +27,7 @@ inline PanelBlock* panel_block(PanelBlock* panel, std::int64_t groups, std::int6
 struct RowMajorGroup {
   alignas(64) std::uint8_t weights[16][256];
   alignas(64) float scales[16][16];  // 8 scales, 8 minimums
-  alignas(64) std::int32_t fine[16][16], fine_minimums[16][16];
+  alignas(64) float fine[16][16], fine_minimums[16][16];
 };
 
 template <typename Format>
@@ -43,9 +43,9 @@ inline void unpack_pair(const std::byte* a, const std::byte* b, std::int64_t r,
       if constexpr (Format::kSigned) w[i] = prepare_signed(w[i]);
       store_bytes(rows.weights[r + row] + 64 * i, w[i]);
     }
-    if constexpr (Format::kFine) store_ints(rows.fine[r + row], scales.fine[row]);
+    if constexpr (Format::kFine) store(rows.fine[r + row], to_floats(scales.fine[row]));
     if constexpr (Format::kMinimums == Minimums::kFine)
-      store_ints(rows.fine_minimums[r + row], scales.fine_minimums[row]);
+      store(rows.fine_minimums[r + row], to_floats(scales.fine_minimums[row]));
   }
   store_halves(rows.scales[r], rows.scales[r + 1], scales.scale);
   if constexpr (Format::kMinimums != Minimums::kNone)
@@ -131,40 +131,57 @@ inline void panel_sums(const PanelBlock& block, int begin, int end, const std::i
   }
 }
 
+// The products so far less what the offset of the weights adds to them. As all of what follows in
+// integers below 2^24, exact in floats.
+template <typename Kind>
+inline Floats without_offset(const Ints& products, float x_sum) {
+  if constexpr (Kind::kOffset < 0)
+    return to_floats(products);
+  else
+    return fma(splat(-static_cast<float>(1 << Kind::kOffset)), splat(x_sum), to_floats(products));
+}
+
+// The integers S_b of one block, for kTokens tokens from `token`.
+template <typename Kind, int kTokens>
+inline void block_sums(const PanelBlock& block, const PackedActivations& x, std::int64_t token,
+                       std::int64_t b, Floats (&s)[kTokens]) {
+  const std::int64_t stride = 256 * x.groups;
+  const std::int8_t* quants = x.quants + token * stride + 32 * b;
+  const float* x_sums = x.float_sums + token * 16 * x.groups + 2 * b;
+  Ints products[kTokens];
+  for (Ints& sum : products) sum = splat_int(0);
+  panel_sums<Kind, kTokens>(block, 0, Kind::kFine ? 4 : 8, quants, stride, products);
+  for (int t = 0; t < kTokens; ++t) {
+    const float* of_t = x_sums + t * 16 * x.groups;
+    const float sum = Kind::kOffset < 0 ? 0 : Kind::kFine ? of_t[0] : of_t[0] + of_t[1];
+    s[t] = without_offset<Kind>(products[t], sum);
+    if constexpr (Kind::kFine) s[t] = mul(s[t], load(block.fine[0]));
+  }
+  if constexpr (Kind::kFine) {
+    for (Ints& sum : products) sum = splat_int(0);
+    panel_sums<Kind, kTokens>(block, 4, 8, quants, stride, products);
+    for (int t = 0; t < kTokens; ++t)
+      s[t] = fma(without_offset<Kind>(products[t], x_sums[t * 16 * x.groups + 1]),
+                 load(block.fine[1]), s[t]);
+  }
+}
+
 template <typename Kind, int kTokens>
 inline void add_panel_block(const PanelBlock& block, const PackedActivations& x, std::int64_t token,
                             std::int64_t b, Floats (&acc)[kTokens]) {
-  const std::int64_t stride = 256 * x.groups;
-  const std::int8_t* quants = x.quants + token * stride + 32 * b;
-  Ints halves[2][kTokens];
-  for (int t = 0; t < kTokens; ++t) {
-    halves[0][t] = halves[1][t] = splat_int(0);
-    if constexpr (Kind::kOffset >= 0) {  // the sums start at what the offset adds to them, negated
-      const std::int32_t* sums = x.sums + (token + t) * 16 * x.groups + 2 * b;
-      constexpr std::int32_t kTimes = -(1 << Kind::kOffset);
-      halves[0][t] = splat_int(kTimes * (Kind::kFine ? sums[0] : sums[0] + sums[1]));
-      if constexpr (Kind::kFine) halves[1][t] = splat_int(kTimes * sums[1]);
-    }
-  }
-  if constexpr (Kind::kFine) {
-    panel_sums<Kind, kTokens>(block, 0, 4, quants, stride, halves[0]);
-    panel_sums<Kind, kTokens>(block, 4, 8, quants, stride, halves[1]);
-    for (int t = 0; t < kTokens; ++t)
-      halves[0][t] = add(mul(halves[0][t], load_ints(block.fine[0])),
-                         mul(halves[1][t], load_ints(block.fine[1])));
-  } else {
-    panel_sums<Kind, kTokens>(block, 0, 8, quants, stride, halves[0]);
-  }
+  Floats s[kTokens];
+  block_sums<Kind, kTokens>(block, x, token, b, s);
   for (int t = 0; t < kTokens; ++t) {
     const std::int64_t at = (token + t) * 8 * x.groups + b;
     const Floats x_scale = splat(x.scales[at]);
-    acc[t] = fma(to_floats(halves[0][t]), mul(load(block.scale), x_scale), acc[t]);
+    acc[t] = fma(s[t], mul(load(block.scale), x_scale), acc[t]);
     if constexpr (Kind::kMinimums == Minimums::kFloat) {
       acc[t] = fma(load(block.minimum), splat(x.scaled_sums[at]), acc[t]);
     } else if constexpr (Kind::kMinimums == Minimums::kFine) {
-      const Ints m = add(mul(load_ints(block.fine_minimums[0]), splat_int(x.sums[2 * at])),
-                         mul(load_ints(block.fine_minimums[1]), splat_int(x.sums[2 * at + 1])));
-      acc[t] = fma(load(block.minimum), mul(to_floats(m), x_scale), acc[t]);
+      const float* x_sums = x.float_sums + 2 * at;
+      const Floats m = fma(load(block.fine_minimums[1]), splat(x_sums[1]),
+                           mul(load(block.fine_minimums[0]), splat(x_sums[0])));
+      acc[t] = fma(load(block.minimum), mul(m, x_scale), acc[t]);
     }
   }
 }

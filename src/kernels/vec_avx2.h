@@ -82,6 +82,14 @@ inline void half_sums(const Floats& x, float& low, float& high) {
   high = sum_half(x.b);
 }
 inline Floats join(float low, float high) { return {_mm256_set1_ps(low), _mm256_set1_ps(high)}; }
+inline __m256 splat_f16(const void* p) {
+  std::uint16_t bits;
+  std::memcpy(&bits, p, 2);
+  return _mm256_cvtph_ps(_mm_set1_epi16(static_cast<short>(bits)));
+}
+inline Floats join_f16(const void* low, const void* high) {
+  return {splat_f16(low), splat_f16(high)};
+}
 inline Floats load_twice(const float* p) {
   const __m256 x = _mm256_loadu_ps(p);
   return {x, x};

@@ -61,6 +61,14 @@ inline void half_sums(const Floats& x, float& low, float& high) {
 inline Floats join(float low, float high) {
   return {_mm512_mask_blend_ps(0xFF00, _mm512_set1_ps(low), _mm512_set1_ps(high))};
 }
+inline Floats join_f16(const void* low, const void* high) {
+  std::uint16_t bits[2];
+  std::memcpy(bits, low, 2);
+  std::memcpy(bits + 1, high, 2);
+  const __m256i both = _mm256_set_m128i(_mm_set1_epi16(static_cast<short>(bits[1])),
+                                        _mm_set1_epi16(static_cast<short>(bits[0])));
+  return {_mm512_cvtph_ps(both)};
+}
 inline Floats load_twice(const float* p) { return {_mm512_broadcast_f32x8(_mm256_loadu_ps(p))}; }
 inline void store_halves(float* low, float* high, const Floats& x) {
   _mm256_storeu_ps(low, _mm512_castps512_ps256(x.v));

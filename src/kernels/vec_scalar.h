@@ -114,6 +114,13 @@ inline Floats join(float low, float high) {  // eight lanes each
   for (int i = 0; i < 8; ++i) r.v[i] = low, r.v[i + 8] = high;
   return r;
 }
+// The f16 at `low` and at `high`, eight lanes each.
+inline Floats join_f16(const void* low, const void* high) {
+  std::uint16_t bits[2];
+  std::memcpy(bits, low, 2);
+  std::memcpy(bits + 1, high, 2);
+  return join(f16_to_float(bits[0]), f16_to_float(bits[1]));
+}
 inline Floats load_twice(const float* p) {  // eight floats, into both halves
   Floats r;
   for (int i = 0; i < 8; ++i) r.v[i] = r.v[i + 8] = p[i];
