@@ -185,6 +185,7 @@ std::string OpenAiStream::finish(std::size_t choice, const FinishEvent& finished
   usage_.add(choice, finished.usage);
   JsonObject object = choice_object(choice, nullptr);
   object["finish_reason"] = finish_reason_name(finished.reason);
+  object["seed"] = finished.seed;
   return chunk({std::move(object)}, nullptr, timings_json(finished.usage, finished.timings));
 }
 
@@ -240,6 +241,7 @@ std::string OpenAiDocument::body() const {
     }
     object["logprobs"] = logprobs_ ? OpenAiLogprobs(endpoint_).piece(choice.logprobs) : Json();
     object["finish_reason"] = finish_reason_name(choice.finish.reason);
+    object["seed"] = choice.finish.seed;
     choices.push_back(std::move(object));
   }
   JsonObject object =

@@ -35,6 +35,7 @@ TextEvent text(std::string piece, float logprob = -0.5f) {
 FinishEvent finish(FinishReason reason = FinishReason::kStop) {
   FinishEvent event;
   event.reason = reason;
+  event.seed = 9;
   event.usage = {.prompt_tokens = 10, .cached_tokens = 4, .completion_tokens = 8};
   event.timings = {.queue_seconds = 0.001, .prompt_seconds = 0.5, .generate_seconds = 2};
   return event;
@@ -64,7 +65,7 @@ TEST(OpenAiStream, ChatChunks) {
   EXPECT_EQ(stream.text(0, TextEvent{}), "");
   EXPECT_EQ(stream.finish(0, finish(FinishReason::kLength)),
             start +
-                R"([{"index":0,"delta":{},"logprobs":null,"finish_reason":"length"}],)"
+                R"([{"index":0,"delta":{},"logprobs":null,"finish_reason":"length","seed":9}],)"
                 R"("usage":null,"timings":)" +
                 std::string(kTimings) + "}\n\n");
   EXPECT_EQ(stream.end(),
@@ -111,16 +112,17 @@ TEST(OpenAiDocument, ChatWithLogprobs) {
   document.finish(0, finish());
   EXPECT_EQ(
       document.body(),
-      fmt::format(R"({{"id":"chatcmpl-1","object":"chat.completion",{}[{{"index":0,"message":)"
-                  R"({{"role":"assistant","content":"a","refusal":null}},"logprobs":{{"content":[)"
-                  R"({{"token":"a","logprob":-0.5,"bytes":[97],"top_logprobs":[)"
-                  R"({{"token":"other","logprob":-0.25,"bytes":[111,116,104,101,114]}}]}},)"
-                  R"({{"token":"{}","logprob":-0.5,"bytes":[195],"top_logprobs":[)"
-                  R"({{"token":"other","logprob":-0.25,"bytes":[111,116,104,101,114]}}]}}],)"
-                  R"("refusal":null}},"finish_reason":"stop"}}],"usage":{{"prompt_tokens":10,)"
-                  R"("completion_tokens":8,"total_tokens":18,"prompt_tokens_details":)"
-                  R"({{"cached_tokens":4}}}},"timings":{}}})",
-                  kHead, "\xEF\xBF\xBD", kTimings));
+      fmt::format(
+          R"({{"id":"chatcmpl-1","object":"chat.completion",{}[{{"index":0,"message":)"
+          R"({{"role":"assistant","content":"a","refusal":null}},"logprobs":{{"content":[)"
+          R"({{"token":"a","logprob":-0.5,"bytes":[97],"top_logprobs":[)"
+          R"({{"token":"other","logprob":-0.25,"bytes":[111,116,104,101,114]}}]}},)"
+          R"({{"token":"{}","logprob":-0.5,"bytes":[195],"top_logprobs":[)"
+          R"({{"token":"other","logprob":-0.25,"bytes":[111,116,104,101,114]}}]}}],)"
+          R"("refusal":null}},"finish_reason":"stop","seed":9}}],"usage":{{"prompt_tokens":10,)"
+          R"("completion_tokens":8,"total_tokens":18,"prompt_tokens_details":)"
+          R"({{"cached_tokens":4}}}},"timings":{}}})",
+          kHead, "\xEF\xBF\xBD", kTimings));
 }
 
 TEST(OpenAiDocument, CompletionsHaveNullsAndBytesWhereTheyBelong) {
