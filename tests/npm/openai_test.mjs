@@ -191,14 +191,9 @@ test('errors have the shape that the client knows', async () => {
 });
 
 test('a stream that is aborted makes room for the next request', async () => {
-  const endless = { ...greedy, temperature: 1, ignore_eos: true, max_tokens: 100_000, stream: true };
+  const endless = { ...greedy, temperature: 1, ignore_eos: true, max_tokens: 9000, stream: true };
   for (let round = 0; round < 3; round += 1) {
-    const stream = await client.chat.completions.create(endless).catch((error) => error);
-    if (stream instanceof Error) {  // a model whose context is shorter than that says so
-      assert.equal(stream.status, 400);
-      delete endless.max_tokens;
-      continue;
-    }
+    const stream = await client.chat.completions.create(endless);
     let seen = 0;
     for await (const chunk of stream) {
       seen += chunk.choices.length;
