@@ -23,12 +23,26 @@ using Text = json::string_view;
 constexpr std::size_t kHighestDepth = 1000;  // Boost.JSON parses and destroys by recursion
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
-// What both handlers below have in common: no limits beside the library's own.
-struct HandlerLimits {
+// What the handlers below have in common: the library's own limits, and one on strings.
+class HandlerLimits {
+ public:
+  explicit HandlerLimits(const JsonLimits& limits) : max_string_bytes_(limits.max_string_bytes) {}
+
   static constexpr std::size_t max_object_size = json::object::max_size();
   static constexpr std::size_t max_array_size = json::array::max_size();
   static constexpr std::size_t max_key_size = json::string::max_size();
   static constexpr std::size_t max_string_size = json::string::max_size();
+
+ protected:
+  // Asked before any part of a string is kept; `size` is that of all parts so far.
+  bool fits(std::size_t size, Code& code) const {
+    if (size <= max_string_bytes_) return true;
+    code = make_error_code(json::error::string_too_large);
+    return false;
+  }
+
+ private:
+  std::size_t max_string_bytes_;
 };
 
 // The nearest double to these digits; nothing when it is out of range. `rough` is the library's.
@@ -50,6 +64,8 @@ std::optional<double> exact_double(std::string_view digits, double rough) {
 // one to a duplicate.
 class ValueHandler : public HandlerLimits {
  public:
+  using HandlerLimits::HandlerLimits;
+
   bool on_document_begin(Code&) {
     stack.reset();
     return true;
@@ -65,20 +81,24 @@ class ValueHandler : public HandlerLimits {
     stack.push_array(n);
     return true;
   }
-  bool on_key_part(Text part, std::size_t, Code&) {
+  bool on_key_part(Text part, std::size_t size, Code& code) {
+    if (!fits(size, code)) return false;
     stack.push_chars(part);
     return true;
   }
-  bool on_key(Text part, std::size_t, Code&) {
+  bool on_key(Text part, std::size_t size, Code& code) {
+    if (!fits(size, code)) return false;
     ++members;
     stack.push_key(part);
     return true;
   }
-  bool on_string_part(Text part, std::size_t, Code&) {
+  bool on_string_part(Text part, std::size_t size, Code& code) {
+    if (!fits(size, code)) return false;
     stack.push_chars(part);
     return true;
   }
-  bool on_string(Text part, std::size_t, Code&) {
+  bool on_string(Text part, std::size_t size, Code& code) {
+    if (!fits(size, code)) return false;
     stack.push_string(part);
     return true;
   }
@@ -129,6 +149,8 @@ class ValueHandler : public HandlerLimits {
 // known to hold one, because a set an object costs more than the parse.
 class DuplicateHandler : public HandlerLimits {
  public:
+  using HandlerLimits::HandlerLimits;
+
   bool on_document_begin(Code&) { return true; }
   bool on_document_end(Code&) { return true; }
   bool on_object_begin(Code&) {
@@ -174,7 +196,8 @@ class DuplicateHandler : public HandlerLimits {
 // Hands everything on. Stops at the first error of the receiver, which it keeps.
 class EventHandler : public HandlerLimits {
  public:
-  explicit EventHandler(JsonEvents& receiver) : receiver_(receiver) {}
+  EventHandler(const JsonLimits& limits, JsonEvents& receiver)
+      : HandlerLimits(limits), receiver_(receiver) {}
 
   bool on_document_begin(Code&) { return true; }
   bool on_document_end(Code&) { return true; }
@@ -182,13 +205,19 @@ class EventHandler : public HandlerLimits {
   bool on_object_end(std::size_t, Code& code) { return pass(receiver_.end_object(), code); }
   bool on_array_begin(Code& code) { return pass(receiver_.begin_array(), code); }
   bool on_array_end(std::size_t, Code& code) { return pass(receiver_.end_array(), code); }
-  bool on_key_part(Text part, std::size_t, Code&) { return collect(part); }
-  bool on_key(Text part, std::size_t, Code& code) {
+  bool on_key_part(Text part, std::size_t size, Code& code) {
+    return fits(size, code) && collect(part);
+  }
+  bool on_key(Text part, std::size_t size, Code& code) {
+    if (!fits(size, code)) return false;
     collect(part);
     return pass(receiver_.key(text_), code);
   }
-  bool on_string_part(Text part, std::size_t, Code&) { return collect(part); }
-  bool on_string(Text part, std::size_t, Code& code) {
+  bool on_string_part(Text part, std::size_t size, Code& code) {
+    return fits(size, code) && collect(part);
+  }
+  bool on_string(Text part, std::size_t size, Code& code) {
+    if (!fits(size, code)) return false;
     collect(part);
     return pass(receiver_.string(text_), code);
   }
@@ -287,6 +316,12 @@ std::unexpected<Error> explain(std::string_view text, std::size_t offset, const 
     return malformed(text, offset, "a \\u escape is half of a surrogate pair without the other");
   if (code == json::error::expected_hex_digit)
     return malformed(text, offset, "expected four hexadecimal digits after \\u, found {}", found);
+  if (code == json::error::string_too_large) {
+    auto error = fail(ErrorKind::kTooLarge, "json_too_large", "a string of more than {} bytes",
+                      limits.max_string_bytes);
+    error.error().where = place(text, offset);
+    return error;
+  }
   if (code != json::error::syntax)
     return fail(ErrorKind::kTooLarge, "json_too_large", "the JSON text is refused: {}",
                 code.message());
@@ -298,7 +333,7 @@ std::unexpected<Error> explain(std::string_view text, std::size_t offset, const 
 
 std::unexpected<Error> explain_duplicate(std::string_view text,
                                          const json::parse_options& options) {
-  json::basic_parser<DuplicateHandler> parser(options);
+  json::basic_parser<DuplicateHandler> parser(options, JsonLimits{});
   Code code;
   const std::size_t offset = parser.write_some(false, text.data(), text.size(), code);
   CHECK(code == json::error::test_failure);
@@ -311,7 +346,7 @@ std::unexpected<Error> explain_duplicate(std::string_view text,
 Result<Json> parse(std::string_view text, const JsonLimits& limits) {
   json::parse_options options;
   options.max_depth = std::min(limits.max_depth, kHighestDepth);
-  json::basic_parser<ValueHandler> parser(options);
+  json::basic_parser<ValueHandler> parser(options, limits);
   Code code;
   const std::size_t offset = parser.write_some(false, text.data(), text.size(), code);
   if (code) return explain(text, offset, code, limits);
@@ -325,7 +360,7 @@ Result<Json> parse(std::string_view text, const JsonLimits& limits) {
 Result<void> parse_events(std::string_view text, JsonEvents& receiver, const JsonLimits& limits) {
   json::parse_options options;
   options.max_depth = std::min(limits.max_depth, kHighestDepth);
-  json::basic_parser<EventHandler> parser(options, receiver);
+  json::basic_parser<EventHandler> parser(options, limits, receiver);
   Code code;
   const std::size_t offset = parser.write_some(false, text.data(), text.size(), code);
   if (auto& error = parser.handler().error)

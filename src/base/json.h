@@ -28,7 +28,8 @@ using JsonArray = boost::json::array;
 
 struct JsonLimits {
   std::size_t max_bytes = 64u << 20;
-  std::size_t max_depth = 64;  // at most 1000
+  std::size_t max_depth = 64;                // at most 1000
+  std::size_t max_string_bytes = 64u << 20;  // of one string or member name
 };
 
 // One document. Errors: kMalformed "invalid_json", "duplicate_key", kTooLarge "json_too_large",

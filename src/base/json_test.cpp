@@ -22,6 +22,34 @@ Error error_of(std::string_view text, const JsonLimits& limits = {}) {
   return result ? Error{} : result.error();
 }
 
+// Writes the events down, and objects to one word.
+class Recorder : public JsonEvents {
+ public:
+  Result<void> begin_object() override { return add("{"); }
+  Result<void> end_object() override { return add("}"); }
+  Result<void> begin_array() override { return add("["); }
+  Result<void> end_array() override { return add("]"); }
+  Result<void> key(std::string_view name) override { return add(fmt::format("{}:", name)); }
+  Result<void> string(std::string_view text) override {
+    if (text == "bad") return fail(ErrorKind::kUnsupported, "bad_word", "no bad words");
+    return add(text);
+  }
+  Result<void> integer(std::int64_t value) override { return add(fmt::to_string(value)); }
+  Result<void> natural(std::uint64_t value) override { return add(fmt::to_string(value)); }
+  Result<void> real(double value) override { return add(fmt::format("{}", value)); }
+  Result<void> boolean(bool value) override { return add(value ? "T" : "F"); }
+  Result<void> null() override { return add("N"); }
+
+  std::string events;
+
+ private:
+  Result<void> add(std::string_view word) {
+    events += word;
+    events += ' ';
+    return {};
+  }
+};
+
 TEST(ParseJson, ReadsEveryKindOfValueInOrder) {
   const auto value =
       parse_json(R"( {"b":[null,true,false,-7,18446744073709551615,1.5,"x\n"],"a":{}} )");
@@ -154,6 +182,14 @@ TEST(ParseJson, LimitsHoldOnBothSides) {
   EXPECT_EQ(error_of(nested(1001), {.max_depth = 1'000'000}).code, "json_depth");
   EXPECT_TRUE(parse_json("[1,2]", {.max_bytes = 5}));
   EXPECT_EQ(error_of("[1,2]", {.max_bytes = 4}).code, "json_too_large");
+  for (const char* text : {R"(["abc"])", R"({"abc":1})", R"(["a\u0062c"])"}) {
+    EXPECT_TRUE(parse_json(text, {.max_string_bytes = 3})) << text;
+    EXPECT_EQ(error_of(text, {.max_string_bytes = 2}).code, "json_too_large") << text;
+    Recorder recorder;
+    EXPECT_TRUE(parse_json_events(text, recorder, {.max_string_bytes = 3})) << text;
+    EXPECT_EQ(parse_json_events(text, recorder, {.max_string_bytes = 2}).error().code,
+              "json_too_large");
+  }
 }
 
 TEST(ParseJson, MessagesStayShort) {
@@ -161,34 +197,6 @@ TEST(ParseJson, MessagesStayShort) {
   const std::string name(100'000, 'k');
   EXPECT_LT(error_of("{\"" + name + "\":1,\"" + name + "\":1}").to_string().size(), 1024u);
 }
-
-// Writes the events down, and objects to one word.
-class Recorder : public JsonEvents {
- public:
-  Result<void> begin_object() override { return add("{"); }
-  Result<void> end_object() override { return add("}"); }
-  Result<void> begin_array() override { return add("["); }
-  Result<void> end_array() override { return add("]"); }
-  Result<void> key(std::string_view name) override { return add(fmt::format("{}:", name)); }
-  Result<void> string(std::string_view text) override {
-    if (text == "bad") return fail(ErrorKind::kUnsupported, "bad_word", "no bad words");
-    return add(text);
-  }
-  Result<void> integer(std::int64_t value) override { return add(fmt::to_string(value)); }
-  Result<void> natural(std::uint64_t value) override { return add(fmt::to_string(value)); }
-  Result<void> real(double value) override { return add(fmt::format("{}", value)); }
-  Result<void> boolean(bool value) override { return add(value ? "T" : "F"); }
-  Result<void> null() override { return add("N"); }
-
-  std::string events;
-
- private:
-  Result<void> add(std::string_view word) {
-    events += word;
-    events += ' ';
-    return {};
-  }
-};
 
 TEST(ParseJsonEvents, ComeInOrder) {
   Recorder recorder;

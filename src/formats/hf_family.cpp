@@ -166,6 +166,7 @@ Result<const HfFamily*> find_hf_family(std::string_view model_type) {
 }
 
 std::optional<HfTarget> hf_target(const HfFamily& family, std::string_view name) {
+  if (name.find('#') != name.npos) return std::nullopt;  // a number's place in the rules
   std::string_view suffix;
   for (const std::string_view known : {".weight", ".bias"})
     if (name.ends_with(known)) suffix = known;

@@ -30,8 +30,8 @@ inline constexpr std::uint64_t kGgufMostAlignment = 65'536;
 inline constexpr std::uint64_t kGgufParts = 1024;
 
 // ---- safetensors ------------------------------------------------------------------------------
-// The format allows 100 MB; 65,536 tensors need 8 MB.
-inline constexpr std::uint64_t kSafetensorsHeaderBytes = 32u << 20;
+// The format allows 100 MB. 65,536 tensors need 7 MB, and what is kept of 8 MiB stays under 16.
+inline constexpr std::uint64_t kSafetensorsHeaderBytes = 8u << 20;
 // Tensors of one file, and of all files of a folder: a mixture of experts has one a matrix and
 // expert (91,991 in the largest published).
 inline constexpr std::uint64_t kSafetensorsTensors = 65'536;

@@ -233,7 +233,9 @@ Result<std::string_view> header_text(std::span<const std::byte> bytes) {
 Result<SafetensorsHeader> scan_safetensors(std::span<const std::byte> bytes) {
   const std::string_view text = TRY(header_text(bytes));
   HeaderReceiver receiver;
-  const JsonLimits json_limits{.max_bytes = limits::kSafetensorsHeaderBytes, .max_depth = 4};
+  const JsonLimits json_limits{.max_bytes = limits::kSafetensorsHeaderBytes,
+                               .max_depth = 4,
+                               .max_string_bytes = limits::kSafetensorsMetadataBytes};
   if (const auto parsed = parse_json_events(text, receiver, json_limits); !parsed) {
     Error error = parsed.error().in("header");
     error.code = kCode;
