@@ -253,6 +253,7 @@ Result<ImportedVocab> import_sentencepiece(std::string_view bytes, Metadata& out
   out.set_string("tokenizer.ggml.pre", "default");
   SpaceRules spaces;
   spaces.prefix = model.add_dummy_prefix;
+  spaces.inline_tokens = true;
   spaces.collapse = model.remove_extra_whitespaces;
   spaces.to_metadata(out);
   if (!model.charsmap.empty()) set_charsmap(out, model.charsmap);

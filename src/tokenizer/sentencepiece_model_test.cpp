@@ -142,6 +142,25 @@ TEST(ImportSentencePiece, MakesATokenizer) {
   }
 }
 
+TEST(ImportSentencePiece, UserDefinedTokensArePartOfTheText) {  // ids as the library gives them
+  std::vector<Token> tokens = kTokens;
+  tokens.push_back({"[X]", 0, TokenType::kUserDefined});
+  for (const unsigned type : {1u, 2u}) {
+    Metadata metadata;
+    metadata.set_string(raw_key::kTokenizerModel,
+                        samples::sentencepiece_model(type, samples::with_bytes(tokens)));
+    ASSERT_TRUE(canonicalize_tokenizer(metadata));
+    const auto tokenizer = samples::make(metadata);
+    using Strings = std::vector<std::string>;
+    EXPECT_EQ(samples::pieces(*tokenizer, "a[X]a"), (Strings{"▁a", "[X]", "a"}));
+    EXPECT_EQ(samples::pieces(*tokenizer, "[X] a"), (Strings{"▁", "[X]", "▁a"}));
+    EXPECT_EQ(samples::pieces(*tokenizer, "[X][X]"), (Strings{"▁", "[X]", "[X]"}));
+    EXPECT_EQ(samples::pieces(*tokenizer, "a<s>a", {.parse_specials = true}),
+              (Strings{"▁a", "<s>", "▁a"}));
+    EXPECT_EQ(tokenizer->decode(tokenizer->encode("[X]a [X]", {}), false), "[X]a [X]");
+  }
+}
+
 TEST(ImportSentencePiece, RefusesKindsItDoesNotKnow) {
   const auto code = [](const std::string& bytes) {
     Metadata metadata, out;

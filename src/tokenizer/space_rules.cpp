@@ -6,6 +6,12 @@
 
 namespace bantam {
 
+StretchBegin stretch_begin(const Vocab& vocab, bool at_start, const std::vector<TokenId>& ids) {
+  if (at_start || ids.empty()) return StretchBegin::kText;
+  return vocab.type(ids.back()) == TokenType::kUserDefined ? StretchBegin::kAfterUserDefined
+                                                           : StretchBegin::kAfterControl;
+}
+
 Result<SpaceRules> SpaceRules::from_metadata(const Metadata& metadata) {
   SpaceRules rules;
   rules.prefix = TRY(metadata.boolean_or("tokenizer.ggml.add_space_prefix", true));
@@ -17,14 +23,16 @@ Result<SpaceRules> SpaceRules::from_metadata(const Metadata& metadata) {
       rules.first_only = true;
     else if (word == "unless_space")
       rules.unless_space = true;
+    else if (word == "inline")
+      rules.inline_tokens = true;
     else if (word == "whitespace")
       rules.words = true;
     else if (word == "split")
       rules.split = true;
     else
       return fail(ErrorKind::kUnsupported, "tokenizer_unsupported",
-                  "{}: expected first, unless_space, whitespace or split, found {}", kSpaceRulesKey,
-                  quoted(word));
+                  "{}: expected first, unless_space, inline, whitespace or split, found {}",
+                  kSpaceRulesKey, quoted(word));
   }
   if (rules.words && (!rules.prefix || rules.first_only))
     return fail(ErrorKind::kUnsupported, "tokenizer_unsupported",
@@ -38,6 +46,7 @@ void SpaceRules::to_metadata(Metadata& metadata) const {
   std::vector<std::string> names;
   if (first_only) names.emplace_back("first");
   if (unless_space) names.emplace_back("unless_space");
+  if (inline_tokens) names.emplace_back("inline");
   if (words) names.emplace_back("whitespace");
   if (split) names.emplace_back("split");
   if (names.empty())
@@ -46,12 +55,13 @@ void SpaceRules::to_metadata(Metadata& metadata) const {
     metadata.set_strings(kSpaceRulesKey, std::move(names));
 }
 
-std::string SpaceRules::apply(std::string_view text, bool at_start) const {
+std::string SpaceRules::apply(std::string_view text, StretchBegin begin) const {
   if (words) return apply_to_words(text);
   std::string out;
   out.reserve(text.size() + text.size() / 2);
   if (collapse && text.find_first_not_of(' ') == text.npos) return out;
-  const bool wanted = prefix && (at_start || !first_only);
+  const bool within = begin == StretchBegin::kAfterUserDefined && inline_tokens;
+  const bool wanted = prefix && !within && (begin == StretchBegin::kText || !first_only);
   const bool there = text.starts_with(' ') || text.starts_with(kSpaceMark);
   if (wanted && !(unless_space && there)) out += kSpaceMark;
   bool after_space = collapse;

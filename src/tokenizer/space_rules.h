@@ -3,14 +3,17 @@
 //
 // From tokenizer.ggml.add_space_prefix (true if absent), tokenizer.ggml.remove_extra_whitespaces
 // (false if absent), and bantam.tokenizer.space_rules, a list of words for what GGUF has no key
-// for: "first", "unless_space", "whitespace", "split" (see the members).
+// for: "first", "unless_space", "inline", "whitespace", "split" (see the members).
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "formats/metadata.h"
+#include "tokenizer/vocab.h"
 
 namespace bantam {
 
@@ -18,11 +21,21 @@ inline constexpr std::string_view kSpaceMark = "\u2581";
 inline constexpr std::string_view kSpaceRulesKey = "bantam.tokenizer.space_rules";
 inline constexpr std::string_view kNormalizerKey = "bantam.tokenizer.normalizer";
 
+// What a stretch of text begins with.
+enum class StretchBegin : std::uint8_t { kText, kAfterUserDefined, kAfterControl };
+
+// For a stretch whose ids will be added to `ids`; `at_start` as in VocabTokenizer::encode_text.
+StretchBegin stretch_begin(const Vocab& vocab, bool at_start, const std::vector<TokenId>& ids);
+
 struct SpaceRules {
   bool prefix = true;         // a space goes before each stretch of text …
   bool first_only = false;    // … but only where the whole text begins ("first")
   bool unless_space = false;  // … but only if it does not begin with one ("unless_space")
-  bool collapse = false;      // a run of spaces counts as one, and at either end as none
+  // User-defined tokens are part of the text around them: there is no space after one that the text
+  // does not have, and one before a token that the text begins with ("inline"). The SentencePiece
+  // library has it so; elsewhere text begins anew after every token that is cut out of it.
+  bool inline_tokens = false;
+  bool collapse = false;  // a run of spaces counts as one, and at either end as none
   // Text is split at every white-space character, and each word is a stretch ("whitespace"). Needs
   // prefix without first_only, and makes collapse say nothing new.
   bool words = false;
@@ -32,8 +45,8 @@ struct SpaceRules {
   // Writes the keys; those of bantam only where GGUF's do not say it all.
   void to_metadata(Metadata& metadata) const;
 
-  // The text with its spaces spelled "▁". `at_start`: the whole text begins here.
-  std::string apply(std::string_view text, bool at_start) const;
+  // The text with its spaces spelled "▁".
+  std::string apply(std::string_view text, StretchBegin begin) const;
 
  private:
   std::string apply_to_words(std::string_view text) const;

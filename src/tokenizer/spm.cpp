@@ -203,11 +203,15 @@ class SpmTokenizer final : public VocabTokenizer {
  protected:
   void encode_text(std::string_view text, bool at_start, std::vector<TokenId>& ids) const override {
     std::string normal = charsmap_ ? charsmap_->apply(text) : std::string();
-    normal = spaces_.apply(charsmap_ ? normal : text, at_start);
+    normal = spaces_.apply(charsmap_ ? normal : text, stretch_begin(vocab(), at_start, ids));
     if (listed_)
       encode_normal(normal, *listed_, ids);
     else
       encode_normal(normal, scored_, ids);
+  }
+
+  void begin_with_user_defined(std::vector<TokenId>& ids) const override {
+    if (spaces_.inline_tokens && !spaces_.collapse) encode_text({}, true, ids);
   }
 
   std::string normal_bytes(TokenId id) const override {

@@ -38,7 +38,8 @@ class UnigramTokenizer final : public VocabTokenizer {
  protected:
   void encode_text(std::string_view text, bool at_start, std::vector<TokenId>& ids) const override {
     const std::string mapped = charsmap_ ? charsmap_->apply(text) : std::string();
-    const std::string normal = spaces_.apply(charsmap_ ? mapped : text, at_start);
+    const std::string normal =
+        spaces_.apply(charsmap_ ? mapped : text, stretch_begin(vocab(), at_start, ids));
     std::vector<Step> steps;
     const std::size_t first = ids.size();
     double score = 0;
@@ -47,6 +48,10 @@ class UnigramTokenizer final : public VocabTokenizer {
       score = encode_segment(rest.substr(0, bytes), spaces_.split ? 0 : score, first, steps, ids);
       rest.remove_prefix(bytes);
     }
+  }
+
+  void begin_with_user_defined(std::vector<TokenId>& ids) const override {
+    if (spaces_.inline_tokens && !spaces_.collapse) encode_text({}, true, ids);
   }
 
   std::string normal_bytes(TokenId id) const override {

@@ -32,6 +32,8 @@ std::vector<TokenId> VocabTokenizer::encode(std::string_view text,
   bool at_start = true;
   for (const TextPart& part : raw_.split(text, options.parse_specials, options.plain_ranges)) {
     if (part.token >= 0) {
+      if (at_start && vocab_.type(part.token) == TokenType::kUserDefined)
+        begin_with_user_defined(ids);
       ids.push_back(part.token);
     } else {
       // Normalisation moves bytes, so a stretch that holds a part of a plain range is plain whole.

@@ -39,6 +39,10 @@ class VocabTokenizer : public Tokenizer {
   virtual void encode_text(std::string_view text, bool at_start,
                            std::vector<TokenId>& ids) const = 0;
 
+  // Called before the first token of a text that begins with a user-defined one: what the family
+  // puts there.
+  virtual void begin_with_user_defined(std::vector<TokenId>& /*ids*/) const {}
+
   // The bytes of a token of type kNormal, kUnused or kByte. (Control, unknown and user-defined
   // tokens stand for their spelling; the first two are shown only on request.)
   virtual std::string normal_bytes(TokenId id) const = 0;
