@@ -104,12 +104,12 @@ void map_bytes(std::string& out, char32_t c) {
   append_spelling(out, bytes);
 }
 
+// Unassigned characters stay, as in the reference.
 bool is_bert_control(char32_t c) {
   if (c == '\t' || c == '\n' || c == '\r') return false;
   const GeneralCategory category = general_category(c);
   return category == GeneralCategory::kCc || category == GeneralCategory::kCf ||
-         category == GeneralCategory::kCn || category == GeneralCategory::kCo ||
-         category == GeneralCategory::kCs;
+         category == GeneralCategory::kCo;
 }
 
 void map_clean(std::string& out, char32_t c) {

@@ -34,6 +34,8 @@ Result<void> Pretokenizer::add_pattern(std::string_view pattern, bool trusted) {
     steps_.push_back(make_word_splitter(*rules));
   } else if (pattern == kThousandsPattern || pattern == kThousandsInWordsPattern) {
     steps_.push_back(make_thousands_splitter(pattern == kThousandsInWordsPattern));
+  } else if (pattern == kLineEndPattern) {
+    steps_.push_back(make_line_end_splitter());
   } else {
     steps_.push_back(
         make_split_step(TRY(Regex::compile(pattern, trusted)), SplitBehavior::kIsolated, false));

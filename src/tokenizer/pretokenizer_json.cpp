@@ -183,7 +183,7 @@ constexpr std::string_view kGpt2Pattern =
 // Patterns that add_pattern() knows a linear algorithm for.
 bool is_built_in(std::string_view pattern) {
   return known_word_rules(pattern) != nullptr || pattern == kThousandsPattern ||
-         pattern == kThousandsInWordsPattern;
+         pattern == kThousandsInWordsPattern || pattern == kLineEndPattern;
 }
 
 // The pattern of a Split step: {"Regex": "…"} or {"String": "…"}.

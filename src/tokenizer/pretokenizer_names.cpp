@@ -26,19 +26,20 @@ constexpr Text kKimiK2 = R"(\p{Han}+|[^\r\n\p{L}\p{N}]?(?:(?!\p{Han})[\p{Lu}\p{L
 constexpr Text kExaoneMoe = R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?(?:\p{L}\p{M}*(?: \p{L}\p{M}*)*)+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]?|\s*[\r\n]|\s+(?!\S)|\s+)";
 constexpr Text kDeepSeek3 = R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 constexpr Text kSpark = R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+|[\r\n]|\s+(?!\S)|\s+)";
-constexpr Text kHanKana = R"([一-龥\x{3040}-ゟ゠-ヿ]+)";
+constexpr Text kHanKana = R"([一-龥)" "\u3040" R"(-ゟ゠-ヿ]+)";
 constexpr Text kBloom = R"( ?[^(\s|.,!?…。，、।۔،)]+)";
 constexpr Text kDigit = R"(\p{N})";
 constexpr Text kDigits = R"(\p{N}+)";
 constexpr Text kThreeDigits = R"(\p{N}{1,3})";
 constexpr Text kThreeAscii = "[0-9][0-9][0-9]";
 constexpr Text kNewline = R"([\r\n])";
-constexpr Text kDeepSeekLetters = R"(\s?[A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽᏸ-ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-ᶚḀ-ἕἘ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙὛὝὟ-ώᾀ-ᾴᾶ-ᾼ\x{1FBE}ῂ-ῄῆ-ῌῐ-ΐῖ-Ίῠ-Ῥῲ-ῴῶ-ῼℂℇℊ-ℓℕℙ-ℝℤ\x{2126}ℨ\x{212A}-ℭℯ-ℴℹℼ-ℿⅅ-ⅉⅎↃↄⰀ-ⱻⱾ-ⳤⳫ-ⳮⳲⳳꙀ-ꙭꚀ-ꚛꜢ-ꝯꝱ-ꞇꞋ-ꞎꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-𐑏𐒰-𐓓𐓘-𐓻𐲀-𐲲𐳀-𐳲𑢠-𑣟𞤀-𞥃]+)";
-constexpr Text kDeepSeekMarks = R"(\s?[!-/:-~！-／：-～‘-‟\x{3000}-。]+)";
-constexpr Text kDeepSeekCjk = R"([\x{4E00}-\x{9FA5}\x{0800}-\x{4E00}\x{AC00}-\x{D7FF}]+)";
+// Some of these characters have another form under NFC; they are spelled as escapes to stay.
+constexpr Text kDeepSeekLetters = R"(\s?[A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽᏸ-ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-ᶚḀ-ἕἘ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙὛὝὟ-)" "\u1F7D" R"(ᾀ-ᾴᾶ-ᾼ)" "\u1FBE" R"(ῂ-ῄῆ-ῌῐ-)" "\u1FD3" R"(ῖ-)" "\u1FDB" R"(ῠ-Ῥῲ-ῴῶ-ῼℂℇℊ-ℓℕℙ-ℝℤ)" "\u2126" R"(ℨ)" "\u212A" R"(-ℭℯ-ℴℹℼ-ℿⅅ-ⅉⅎↃↄⰀ-ⱻⱾ-ⳤⳫ-ⳮⳲⳳꙀ-ꙭꚀ-ꚛꜢ-ꝯꝱ-ꞇꞋ-ꞎꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-𐑏𐒰-𐓓𐓘-𐓻𐲀-𐲲𐳀-𐳲𑢠-𑣟𞤀-𞥃]+)";
+constexpr Text kDeepSeekMarks = R"(\s?[!-/:-~！-／：-～‘-‟)" "\u3000" R"(-。]+)";
+constexpr Text kDeepSeekCjk = R"([一-龥ࠀ-一가-)" "\uD7FF" R"(]+)";
 constexpr Text kFalconMarks = R"([\p{P}\$\+<=>\^~\|`]+)";
 constexpr Text kDefaultMarks = R"([\p{P}\$\+<=>\^~\|]+)";
-constexpr Text kYoutuAsian = R"([가-힣ㄱ-ㆎ]+|[！…“”‘’—：；，、-〿︰-﹏]+|[ㄅ-ㄯ]+|[一-龥\x{3040}-ゟ゠-ヿ]+)";
+constexpr Text kYoutuAsian = R"([가-힣ㄱ-ㆎ]+|[！…“”‘’—：；，、-〿︰-﹏]+|[ㄅ-ㄯ]+|[一-龥)" "\u3040" R"(-ゟ゠-ヿ]+)";
 constexpr Text kAfmoeAsian = R"([一-\x{9FFF}㐀-\x{4DBF}\x{F900}-\x{FAFF}\x{3040}-ゟ゠-ヿ･-ﾟ⼀-\x{2FDF}เ-\x{0E7F}\x{0E80}-\x{0EFF}ក-\x{17FF}က-႟ꩠ-ꩿꧠ-\x{A9FF}가-\x{D7AF}ᄀ-ᇿ]+)";
 constexpr Text kLines = R"([^\n]+|[\n]+)";
 
@@ -59,7 +60,7 @@ constexpr Text kExaoneMoeSteps[] = {kExaoneMoe};
 constexpr Text kDeepSeek3Steps[] = {kThreeDigits, kHanKana, kDeepSeek3};
 constexpr Text kSparkSteps[] = {kThreeDigits, kHanKana, kSpark, kDigit};
 constexpr Text kDeepSeekLlmSteps[] = {kNewline, kDeepSeekLetters, kDeepSeekMarks,
-    R"(\s+$)", kDeepSeekCjk, kDigits};
+    kLineEndPattern, kDeepSeekCjk, kDigits};
 constexpr Text kDeepSeekCoderSteps[] = {kNewline, R"(\s?\p{L}+)", R"(\s?\p{P}+)", kDeepSeekCjk, kDigit};
 constexpr Text kFalconSteps[] = {kFalconMarks, kGpt2, kThreeAscii};
 constexpr Text kDigitSteps[] = {kDigit, kGpt2};

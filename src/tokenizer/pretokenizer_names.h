@@ -20,10 +20,11 @@ struct PretokenizerInfo {
   bool compose = false;        // the text is brought to NFC first
 };
 
-// Two patterns stand for steps that no regular expression does in linear time
-// (make_thousands_splitter).
+// Three patterns stand for steps that no backtracking matcher does in linear time
+// (make_thousands_splitter, make_line_end_splitter).
 inline constexpr std::string_view kThousandsPattern = "(?=(\\d{3})+(?!\\d))";
 inline constexpr std::string_view kThousandsInWordsPattern = "\\d{1,3}(?=(?:\\d{3})*\\b)";
+inline constexpr std::string_view kLineEndPattern = "\\s+$";
 
 // nullptr if unknown.
 const PretokenizerInfo* find_pretokenizer(std::string_view name);

@@ -73,7 +73,7 @@ int count_work(pcre2_callout_block* block, void* data) {
 // and every literal of this one.
 std::vector<std::string> stress_alphabet(std::string_view pattern) {
   std::vector<std::string> alphabet = {"a", "A", "1", " ", "\n", ".", "'", "\u4E2D", "\u0301"};
-  for (std::size_t at = 0; at < pattern.size() && alphabet.size() < 16;) {
+  for (std::size_t at = 0; at < pattern.size() && alphabet.size() < 14;) {
     const DecodedChar c = decode_utf8(pattern.substr(at));
     std::string text(pattern.substr(at, c.bytes));
     at += c.bytes;
@@ -88,7 +88,7 @@ bool runs_linearly(const pcre2_code* code, pcre2_match_data* data, const std::st
   const std::unique_ptr<pcre2_match_context, FreeMatchContext> context(
       pcre2_match_context_create(nullptr));
   CHECK(context != nullptr, "out of memory");
-  Work work{.done = 0, .budget = 64 * text.size() + 4096, .last = 0};
+  Work work{.done = 0, .budget = 32 * text.size() + 1024, .last = 0};
   pcre2_set_callout(context.get(), count_work, &work);
   pcre2_set_heap_limit(context.get(), kHeapLimit);
   for (std::size_t from = 0; from < text.size();) {
@@ -102,30 +102,26 @@ bool runs_linearly(const pcre2_code* code, pcre2_match_data* data, const std::st
   return true;
 }
 
-// Repetitions of one character and of two in turn, with an end that the pattern may not take.
+// Repetitions of one character and of two in turn, with an end that few patterns take.
 Result<void> try_out(std::string_view pattern) {
   const Code code = TRY(compile_code(
       pattern, kOptions | PCRE2_AUTO_CALLOUT | PCRE2_NO_AUTO_POSSESS | PCRE2_NO_START_OPTIMIZE));
   const std::unique_ptr<pcre2_match_data, FreeMatchData> data(
       pcre2_match_data_create_from_pattern(code.get(), nullptr));
   CHECK(data != nullptr, "out of memory");
-  constexpr std::size_t kRepeats = 200;
+  constexpr std::size_t kRepeats = 128;
   const std::vector<std::string> alphabet = stress_alphabet(pattern);
   std::string text;
   for (const std::string& first : alphabet) {
     for (const std::string& second : alphabet) {
       text.clear();
       for (std::size_t i = 0; i < kRepeats; ++i) text += i % 2 == 0 ? first : second;
-      for (const std::string_view end : {"", "\x01", "!"}) {
-        const std::size_t size = text.size();
-        text += end;
-        if (!runs_linearly(code.get(), data.get(), text))
-          return fail(ErrorKind::kUnsupported, "tokenizer_regex_slow",
-                      "the regular expression {} takes more than linear time on a text of {} and "
-                      "{} in turn",
-                      quoted(pattern), quoted(first), quoted(second));
-        text.resize(size);
-      }
+      text += '\x01';
+      if (!runs_linearly(code.get(), data.get(), text))
+        return fail(ErrorKind::kUnsupported, "tokenizer_regex_slow",
+                    "the regular expression {} takes more than linear time on a text of {} and {} "
+                    "in turn",
+                    quoted(pattern), quoted(first), quoted(second));
     }
   }
   return {};

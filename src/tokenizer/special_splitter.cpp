@@ -87,8 +87,10 @@ void SpecialSplitter::add(std::int32_t entry) {
     node = next;
   }
   // Of two tokens with one spelling the first wins.
-  std::int32_t& own = nodes_[static_cast<std::size_t>(node)].own;
-  if (own < 0) own = entry;
+  Node& end = nodes_[static_cast<std::size_t>(node)];
+  if (end.own < 0) end.own = entry;
+  const bool control = entries_[static_cast<std::size_t>(entry)].token.control;
+  if (!control && end.user < 0) end.user = entry;
 }
 
 // Breadth first, so that a node's failure link is complete before its children's.
@@ -99,8 +101,7 @@ void SpecialSplitter::link() {
     Node& node = nodes_[static_cast<std::size_t>(at)];
     node.fail = fail;
     node.shorter = suffix.own >= 0 ? fail : suffix.shorter;
-    const bool user = node.own >= 0 && !entries_[static_cast<std::size_t>(node.own)].token.control;
-    node.user = user ? node.own : suffix.user;
+    if (node.user < 0) node.user = suffix.user;
     queue.push_back(at);
   };
   for (const std::int32_t node : root_)
@@ -126,7 +127,7 @@ std::int32_t SpecialSplitter::longest(std::int32_t node, std::size_t room) const
     const std::int32_t own = nodes_[static_cast<std::size_t>(at)].own;
     if (own < 0) continue;
     const std::size_t size = entries_[static_cast<std::size_t>(own)].text.size();
-    if (size <= user_size) break;
+    if (size < user_size) break;
     if (size <= room) return own;
   }
   return user;

@@ -324,6 +324,42 @@ class ThousandsSplitter final : public PretokenizerStep {
   bool whole_words_;
 };
 
+class LineEndSink final : public PieceSink {
+ public:
+  explicit LineEndSink(PieceSink& next) : next_(next) {}
+
+  void piece(std::string_view text) override {
+    std::size_t done = 0;
+    Cursor cursor(text, 0);
+    while (!cursor.done()) {
+      if (!cursor.is(kSpace)) {
+        cursor.next();
+        continue;
+      }
+      const std::size_t begin = cursor.at();
+      std::size_t end = begin;  // the last place in the run where a line ends
+      for (; cursor.is(kSpace); cursor.next())
+        if (cursor.byte() == '\n') end = cursor.at();
+      if (cursor.done()) end = cursor.at();
+      if (end == begin) continue;
+      if (begin > done) next_.piece(text.substr(done, begin - done));
+      next_.piece(text.substr(begin, end - begin));
+      done = end;
+    }
+    if (done < text.size()) next_.piece(text.substr(done));
+  }
+
+ private:
+  PieceSink& next_;
+};
+
+class LineEndSplitter final : public PretokenizerStep {
+ public:
+  std::unique_ptr<PieceSink> open(PieceSink& next, bool /*at_start*/) const override {
+    return std::make_unique<LineEndSink>(next);
+  }
+};
+
 }  // namespace
 
 std::shared_ptr<const PretokenizerStep> make_word_splitter(const WordRules& rules) {
@@ -332,6 +368,10 @@ std::shared_ptr<const PretokenizerStep> make_word_splitter(const WordRules& rule
 
 std::shared_ptr<const PretokenizerStep> make_thousands_splitter(bool whole_words) {
   return std::make_shared<ThousandsSplitter>(whole_words);
+}
+
+std::shared_ptr<const PretokenizerStep> make_line_end_splitter() {
+  return std::make_shared<LineEndSplitter>();
 }
 
 }  // namespace bantam

@@ -38,4 +38,7 @@ std::shared_ptr<const PretokenizerStep> make_word_splitter(const WordRules& rule
 // ahead to the end of the run from every digit, which takes quadratic time.
 std::shared_ptr<const PretokenizerStep> make_thousands_splitter(bool whole_words);
 
+// Cuts off white space at the end of a line or of the piece: \s+$ .
+std::shared_ptr<const PretokenizerStep> make_line_end_splitter();
+
 }  // namespace bantam
