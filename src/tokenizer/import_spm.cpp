@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::size_t kMaxMerges = std::size_t{1} << 24;
 // Longer tokens are not checked for every way to make them; the merges are then kept as a list.
-constexpr std::size_t kMaxCheckedBytes = 256;
+constexpr std::size_t kMaxCheckedBytes = 128;
 
 template <typename... Args>
 std::unexpected<Error> malformed(fmt::format_string<Args...> format, Args&&... args) {
@@ -102,10 +102,10 @@ bool scores_suffice(const std::vector<Merge>& merges, const std::vector<float>& 
     const std::string_view text = piece;
     for (std::size_t at = decode_utf8(text).bytes; at < text.size();
          at += decode_utf8(text.substr(at)).bytes) {
-      const auto left = ids.find(text.substr(0, at)), right = ids.find(text.substr(at));
-      if (left != ids.end() && right != ids.end() &&
-          !pairs.contains(key(left->second, right->second)))
-        return false;
+      const auto left = ids.find(text.substr(0, at));
+      if (left == ids.end()) continue;
+      const auto right = ids.find(text.substr(at));
+      if (right != ids.end() && !pairs.contains(key(left->second, right->second))) return false;
     }
   }
   return true;

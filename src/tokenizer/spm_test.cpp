@@ -76,7 +76,7 @@ std::map<std::string, Token> random_tokens(Random& random, bool unused) {
 TEST(Spm, EqualsTheSlowDefinitionOnRandomVocabularies) {
   Random random(11);
   std::size_t merged = 0;
-  for (int round = 0; round < 300; ++round) {
+  for (int round = 0; round < 120; ++round) {
     const std::map<std::string, Token> tokens = random_tokens(random, round % 2 == 1);
     std::vector<Token> list = {kUnknown};
     for (const auto& [piece, token] : tokens) list.push_back(token);
