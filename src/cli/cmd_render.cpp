@@ -37,6 +37,11 @@ class RenderCommand : public Command {
                            .letter = 'm',
                            .value = "MODEL",
                            .help = "the template of this model, instead"});
+    options().add(now_, {.flag = "--now",
+                         .value = "TIME",
+                         .help = "what a template that asks for the time is told, as \"2025-03-07 "
+                                 "09:05\"; absent: the time it is",
+                         .environment = "BANTAM_NOW"});
     options().add(inputs_, {.value = "INPUTS.json",
                             .help = "the template's variables, as one JSON object",
                             .required = true});
@@ -45,13 +50,14 @@ class RenderCommand : public Command {
   Result<void> run(CommandContext& context) override {
     if (template_.has_value() == model_.has_value())
       return fail(ErrorKind::kUsage, "missing_argument", "give --template or --model, one of them");
+    const std::tm now = TRY(time_now());
     const std::string input_text = TRY(read_file(inputs_, kMaxInputBytes));
     Result<Json> inputs = parse_json(input_text);
     if (!inputs) return std::unexpected(inputs.error().in(inputs_));
     const std::string text =
         template_ ? TRY(read_file(*template_, kMaxTemplateBytes)) : TRY(take_model(*inputs));
 
-    const Result<std::string> rendered = render_template(text, *inputs, local_time());
+    const Result<std::string> rendered = render_template(text, *inputs, now);
     if (!rendered) return std::unexpected(rendered.error().in(template_ ? *template_ : *model_));
     TRY(context.console.print(*rendered));
     return context.console.document(JsonObject{{"text", *rendered}});
@@ -82,14 +88,23 @@ class RenderCommand : public Command {
     return file->metadata.string("tokenizer.chat_template");
   }
 
-  static std::tm local_time() {
-    const std::time_t now = std::time(nullptr);
+  Result<std::tm> time_now() const {
     std::tm local{};
-    localtime_r(&now, &local);
+    if (!now_) {
+      const std::time_t now = std::time(nullptr);
+      localtime_r(&now, &local);
+      return local;
+    }
+    const char* end = strptime(now_->c_str(), "%Y-%m-%d %H:%M", &local);
+    if (!end || *end != '\0')
+      return fail(ErrorKind::kUsage, "invalid_value",
+                  "--now must be a time as \"2025-03-07 09:05\", not {}", quoted(*now_));
+    local.tm_isdst = -1;
+    std::mktime(&local);  // fills in the day of the week and of the year
     return local;
   }
 
-  std::optional<std::string> template_, model_;
+  std::optional<std::string> template_, model_, now_;
   std::string inputs_;
 };
 
