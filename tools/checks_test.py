@@ -186,6 +186,13 @@ class SumUpTest(Tree):
         self.write_gtest("base", "", "")  # all passed, then it crashed on the way out
         self.assertEqual(self.sums(), (2, 2, 0))
 
+    def test_a_test_that_skips_itself_is_a_skip(self):
+        self.write("results/release.xml",
+                   '<testsuite><testcase name="templates" status="notrun">'
+                   '<skipped message="SKIP_RETURN_CODE=77"/><system-out>needs data</system-out>'
+                   '</testcase></testsuite>')
+        self.assertEqual(self.sums(), (0, 0, 1))
+
     def test_npm_cases(self):
         self.write("results/npm/client_test.tap",
                    "TAP version 13\n# Subtest: a\n    ok 1 - inner\nok 1 - a\nnot ok 2 - b\n"

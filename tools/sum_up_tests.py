@@ -47,7 +47,10 @@ class Tally:
         for case in ElementTree.parse(junit).getroot().iter("testcase"):
             name, cases = case.get("name"), folder / f"{case.get('name')}_test.xml"
             has_failure = self.add_gtest(part, cases) if cases.exists() else False
-            if case.get("status") != "run":
+            skip = case.find("skipped")
+            if skip is not None and "SKIP_RETURN_CODE" in (skip.get("message") or ""):
+                self.add(f"{part}: {name}", "skipped", (case.findtext("system-out") or "").strip())
+            elif case.get("status") != "run":
                 if not has_failure:
                     self.add(f"{part}: {name}", "failed", "see its output above")
             elif not cases.exists():
