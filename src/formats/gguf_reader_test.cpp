@@ -190,6 +190,24 @@ TEST(GgufReader, RefusesBadValues) {
               HasSubstr("the file ends within the string value"));
 }
 
+TEST(GgufReader, ArraysTogetherAreLimited) {
+  const auto arrays = [](MetaType element, std::uint64_t each, std::uint64_t bytes) {
+    GgufBytes file;
+    file.counts(0, 2);
+    for (const char* name : {"a", "b"}) {
+      file.text(name).type(MetaType::kArray).type(element).u64(each);
+      file.out.append(each * bytes, '\0');
+    }
+    return file.out;
+  };
+  WeightFile file;
+  EXPECT_TRUE(add_gguf(file, bytes_of(arrays(MetaType::kU8, 4u << 20, 1))));
+  EXPECT_THAT(refused(arrays(MetaType::kU8, (4u << 20) + 1, 1)).message,
+              HasSubstr("numbers in all"));
+  EXPECT_THAT(refused(arrays(MetaType::kString, (1u << 20) + 1, 8)).message,
+              HasSubstr("strings in all"));
+}
+
 TEST(GgufReader, RefusesATokenThatIsTooLong) {
   const auto token = [](std::size_t size) {
     return with_key("tokenizer.ggml.tokens", GgufBytes()
@@ -370,6 +388,21 @@ TEST(GgufFiles, PathsAreInErrors) {
   ASSERT_FALSE(file);
   EXPECT_EQ(file.error().where, (folder / "bad.gguf").string() + ": at byte 4");
   EXPECT_EQ(read_gguf(folder / "none").error().code, "file_not_found");
+}
+
+TEST(GgufFiles, TheSizeOfTheDataCostsNothing) {
+  // A terabyte of zeros that no disk holds.
+  constexpr std::uint64_t kElements = std::uint64_t{1} << 38;
+  const samples::TemporaryFolder folder;
+  const GgufBytes header = GgufBytes().counts(1, 0).tensor("t", {kElements}, kF32, 0).data(0);
+  folder.put("sparse.gguf", header.out);
+  std::error_code failed;
+  std::filesystem::resize_file(folder / "sparse.gguf", header.out.size() + kElements * 4, failed);
+  if (failed) GTEST_SKIP() << "no sparse files here: " << failed.message();
+  const auto file = read_gguf(folder / "sparse.gguf");
+  ASSERT_TRUE(file) << file.error().to_string();
+  EXPECT_EQ((*file)->tensor_bytes(), kElements * 4);
+  EXPECT_EQ((*file)->find("t")->data[kElements * 4 - 1], std::byte{0});
 }
 
 std::filesystem::path shared(std::string_view name) {

@@ -135,10 +135,12 @@ class GgufScanner {
     if (count > cursor_.left() / least)
       return cursor_.error_at(at, "key {}: an array of {} {} exceeds the {} bytes that follow",
                               quoted(key_name), count, meta_type_name(element), cursor_.left());
-    elements_ += count;
-    if (elements_ > limits::kGgufElements)
-      return cursor_.error_at(at, "key {}: more than {} array elements in all", quoted(key_name),
-                              limits::kGgufElements);
+    const std::uint64_t limit = is_text ? limits::kGgufStrings : limits::kGgufNumbers;
+    std::uint64_t& total = is_text ? strings_ : numbers_;
+    total += count;
+    if (total > limit)
+      return cursor_.error_at(at, "key {}: more than {} {} in all arrays", quoted(key_name), limit,
+                              is_text ? "strings" : "numbers");
     if (!is_text) return scalars(key_name, element, count);
     for (std::uint64_t i = 0; i < count; ++i) {
       const std::uint64_t start = cursor_.offset();
@@ -265,7 +267,7 @@ class GgufScanner {
 
   Cursor cursor_;
   std::uint64_t file_bytes_;
-  std::uint64_t elements_ = 0;
+  std::uint64_t strings_ = 0, numbers_ = 0;  // of all arrays so far
   GgufHeader header_;
 };
 

@@ -20,9 +20,11 @@ inline constexpr std::uint64_t kGgufTensors = 65'536;
 inline constexpr std::uint64_t kGgufStringBytes = 64u << 20;
 // One string of an array: a token or a merge. The longest published tokens have 256 bytes.
 inline constexpr std::uint64_t kGgufElementBytes = 65'536;
-// All elements of all arrays. The largest vocabularies have 262,144 tokens and 580,604 merges,
-// which makes 1.7 million with scores and types.
-inline constexpr std::uint64_t kGgufElements = 8u << 20;
+// All strings of all arrays, each of which is walked over. The largest vocabularies have 262,144
+// tokens and 580,604 merges.
+inline constexpr std::uint64_t kGgufStrings = 2u << 20;
+// All numbers of all arrays: scores and types of the tokens, character maps.
+inline constexpr std::uint64_t kGgufNumbers = 8u << 20;
 // Data alignment. 32 in practice; a page at most makes sense.
 inline constexpr std::uint64_t kGgufLeastAlignment = 8;
 inline constexpr std::uint64_t kGgufMostAlignment = 65'536;
