@@ -97,8 +97,12 @@ inline void fill_panel(const DotRows& rows, std::int64_t first, std::int64_t gro
   }
   RowMajorGroup row_major;
   for (std::int64_t g = 0; g < whole; ++g) {
-    for (std::int64_t r = 0; r < kPanelRows; r += 2)
-      unpack_pair<Format>(start[r] + g * kStep, start[r + 1] + g * kStep, r, row_major);
+    for (std::int64_t r = 0; r < kPanelRows; r += 2) {
+      const std::byte *a = start[r] + g * kStep, *b = start[r + 1] + g * kStep;
+      prefetch_group<Format>(a, kPanelRows * rows.row_bytes);  // of the next panel
+      prefetch_group<Format>(b, kPanelRows * rows.row_bytes);
+      unpack_pair<Format>(a, b, r, row_major);
+    }
     transpose_group<Format>(row_major, panel, groups, g);
   }
   if (rest != 0) {
