@@ -50,8 +50,9 @@ Result<void> TokenizerConfig::read_tokens(const Json& decoder) {
                      json_type_name(decoder));
   for (const auto& member : decoder.get_object()) {
     const std::string_view key = member.key();
-    NewToken token = TRY(read_token(
-        member.value(), fmt::format("tokenizer_config.json: /added_tokens_decoder/{}", key)));
+    NewToken token = TRY(
+        read_token(member.value(),
+                   fmt::format("tokenizer_config.json: /added_tokens_decoder/{}", quoted(key))));
     const auto [rest, error] = std::from_chars(key.data(), key.data() + key.size(), token.id);
     if (error != std::errc() || rest != key.data() + key.size() || token.id >= kMaxVocabSize)
       return malformed("tokenizer_config.json: /added_tokens_decoder: {} is no token id below {}",

@@ -83,7 +83,7 @@ class MergeTableAgainstDefinition : public testing::TestWithParam<std::size_t> {
 TEST_P(MergeTableAgainstDefinition, OnRandomMergesAndWords) {
   Random random(GetParam());
   const std::size_t length = GetParam();
-  for (int round = 0; round < (length < 200 ? 200 : 12); ++round) {
+  for (int round = 0; round < (length < 200 ? 120 : 6); ++round) {
     const std::string_view letters = round % 3 == 0 ? "ab" : round % 3 == 1 ? "abcd" : "a";
     const Bpe bpe = random_bpe(random, letters, 2 + random.next_below(40), round % 2 == 1);
     const Vocab vocab = vocab_of(bpe.pieces);

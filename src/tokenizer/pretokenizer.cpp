@@ -17,8 +17,13 @@ Result<Pretokenizer> Pretokenizer::named(std::string_view name) {
     std::vector<std::string_view> names;
     for (const PretokenizerInfo& known : known_pretokenizers()) names.push_back(known.name);
     std::string all;
-    for (const std::string_view known : names)
-      all += fmt::format("{}{}", all.empty() ? "" : ", ", known);
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      if (all.size() > 600) {
+        all += fmt::format(" and {} more", names.size() - i);
+        break;
+      }
+      all += fmt::format("{}{}", i == 0 ? "" : ", ", names[i]);
+    }
     return fail(ErrorKind::kUnsupported, "tokenizer_unsupported",
                 "unknown pre-tokenizer {} in tokenizer.ggml.pre.{} Known are: {}", quoted(name),
                 did_you_mean(name, names), all);

@@ -54,7 +54,8 @@ TEST(Pretokenizer, UnknownNamesAreRefusedWithTheNearest) {
   ASSERT_FALSE(unknown);
   EXPECT_EQ(unknown.error().code, "tokenizer_unsupported");
   EXPECT_THAT(unknown.error().message, HasSubstr("Did you mean llama-bpe"));
-  EXPECT_THAT(unknown.error().message, HasSubstr("qwen2, "));
+  EXPECT_THAT(unknown.error().message, HasSubstr("gpt-2, "));
+  EXPECT_LE(unknown.error().to_string().size(), 1024u);
 }
 
 TEST(Pretokenizer, EveryNameKeepsEveryByte) {

@@ -1,15 +1,17 @@
 // LINK: bantam_tokenizer
 //
 // tokenizer.json: anything that is taken for a tokenizer encodes any text to ids of its own and
-// decodes them without harm; everything else is an error that names a place.
+// decodes them, streamed or whole, without harm; everything else is an error that names a place.
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
 
 #include "base/result.h"
+#include "base/unicode.h"
 #include "formats/metadata.h"
 #include "tokenizer/import.h"
+#include "tokenizer/stream_decoder.h"
 #include "tokenizer/tokenizer.h"
 
 namespace {
@@ -46,9 +48,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     for (const bool specials : {false, true}) {
       const auto ids =
           (*tokenizer)->encode(text, {.add_specials = specials, .parse_specials = specials});
-      for (const TokenId id : ids)
+      StreamDecoder decoder(**tokenizer, {}, specials);
+      std::string streamed;
+      for (const TokenId id : ids) {
         CHECK(id >= 0 && static_cast<std::size_t>(id) < (*tokenizer)->vocab_size());
-      (void)(*tokenizer)->decode(ids, specials);
+        streamed += decoder.push(id);
+      }
+      streamed += decoder.finish();
+      CHECK(streamed == repair_utf8((*tokenizer)->decode(ids, specials)));
     }
   }
   return 0;
