@@ -1,4 +1,6 @@
 // bantam bench: how fast a model runs on this machine.
+#include <algorithm>
+
 #include "cli/commands.h"
 #include "cli/model_arguments.h"
 #include "cli/model_finder.h"
@@ -20,10 +22,12 @@ class BenchCommand : public Command {
                             "memory's read rate is measured\njust before, and generation is also "
                             "given as a share of it."}) {
     add_engine_options(options(), engine_, ModelOption::kFlag);
-    options().add(
-        benchmark_.prompt,
-        {.flag = "--prompt", .value = "N", .unit = "tokens", .help = "length of the prompt"},
-        {.low = 0, .high = std::int64_t{1} << 20});
+    options().add(benchmark_.prompt,
+                  {.flag = "--prompt",
+                   .value = "N",
+                   .unit = "tokens",
+                   .help = "length of the prompt; -1: 512, or what the context holds"},
+                  {.low = -1, .high = std::int64_t{1} << 20});
     options().add(benchmark_.generate,
                   {.flag = "--gen", .value = "N", .unit = "tokens", .help = "to generate"},
                   {.low = 0, .high = std::int64_t{1} << 20});
@@ -42,6 +46,9 @@ class BenchCommand : public Command {
     if (batch_) benchmark_.batch = *batch_;
     const std::filesystem::path path = TRY(resolve_model(engine_.model));
     const LoadedModel model = TRY(open_model(path, benchmark_.engine));
+    if (benchmark_.prompt < 0) {
+      benchmark_.prompt = std::min<std::int64_t>(512, model.engine->context_length());
+    }
     const std::int64_t longest = std::max(benchmark_.prompt, benchmark_.generate + 1);
     if (longest > model.engine->context_length()) {
       return fail(ErrorKind::kUsage, "context_length_exceeded",
