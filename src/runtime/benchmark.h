@@ -12,7 +12,7 @@
 namespace bantam {
 
 struct BenchmarkOptions {
-  std::int64_t prompt = 512;              // tokens; 0: not measured
+  std::int64_t prompt = -1;               // tokens; 0: not measured; -1: 512 or the whole context
   std::int64_t generate = 64;             // tokens a sequence; 0: not measured
   std::vector<std::int64_t> batch = {1};  // sequences that generate together
   std::int64_t repeats = 3;               // the best counts: other programs only ever slow one down
