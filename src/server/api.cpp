@@ -14,18 +14,10 @@ std::int64_t unix_seconds() {
       .count();
 }
 
-HttpError simple_error(int status, std::string_view code, std::string message) {
-  HttpError error;
-  error.status = status;
-  error.code = code;
-  error.message = std::move(message);
-  return error;
-}
-
 // Why a request ended that was told to stop.
 HttpError stopped(const ResponseWriter& out) {
-  if (out.gone()) return simple_error(499, "client_gone", "the client has gone");
-  HttpError error = simple_error(503, "draining", "the server is shutting down");
+  if (out.gone()) return make_http_error(499, "client_gone", "the client has gone");
+  HttpError error = make_http_error(503, "draining", "the server is shutting down");
   error.headers.add("Retry-After", "5");
   return error;
 }
@@ -44,7 +36,7 @@ HttpHandler guarded(HttpHandler handler) {
   return [handler = std::move(handler)](const HttpRequest& request, ResponseWriter& out) {
     if (!request.query.empty())  // not repeated in the message: it might hold a key
       return out.send_error(
-          simple_error(400, "unknown_param", "this path takes no query parameters"));
+          make_http_error(400, "unknown_param", "this path takes no query parameters"));
     handler(request, out);
   };
 }
@@ -67,7 +59,8 @@ std::optional<HttpError> run_choice(ChatModel& model, const ChatRequest& request
   const bool told_to = http.stop.stop_requested() || out.gone();
   if (told_to && (!finished || cancelled)) return stopped(out);
   if (!answered) return model_error(answered.error());
-  if (!finished || cancelled) return simple_error(500, "internal", "the model's answer has no end");
+  if (!finished || cancelled)
+    return make_http_error(500, "internal", "the model's answer has no end");
   return std::nullopt;
 }
 
@@ -108,7 +101,7 @@ HttpResult<Api::Served*> Api::find(std::string_view name) {
   if (const auto found = models_.find(name); found != models_.end()) return &found->second;
   std::string names;
   for (const auto& [known, served] : models_) names += (names.empty() ? "" : ", ") + quoted(known);
-  HttpError error = simple_error(
+  HttpError error = make_http_error(
       404, "model_not_found",
       name.empty() ? fmt::format("the request names no model; served are {}", names)
                    : fmt::format("there is no model {}; served are {}", quoted(name), names));
@@ -137,11 +130,8 @@ void Api::complete(OpenAiEndpoint endpoint, const HttpRequest& request, Response
   if (!served) return out.send_error(served.error());
   const Ticket ticket(**served, options_.max_queued);
   if (!ticket.admitted()) {
-    HttpError error = simple_error(
-        503, "overloaded",
-        fmt::format("{} requests run or wait already, which is the limit", options_.max_queued));
-    error.headers.add("Retry-After", "1");
-    return out.send_error(error);
+    return out.send_error(overloaded_error(
+        fmt::format("{} requests run or wait already, which is the limit", options_.max_queued)));
   }
   asked->stream ? stream(*asked, **served, request, out) : collect(*asked, **served, request, out);
 }
@@ -188,10 +178,11 @@ void Api::collect(const OpenAiRequest& asked, Served& served, const HttpRequest&
           return true;
         });
     if (!fits())
-      error = simple_error(400, "response_too_large",
-                           fmt::format("the answer is larger than {} bytes; ask for fewer tokens "
-                                       "or log-probabilities, or stream it",
-                                       options_.max_document_bytes));
+      error =
+          make_http_error(400, "response_too_large",
+                          fmt::format("the answer is larger than {} bytes; ask for fewer tokens "
+                                      "or log-probabilities, or stream it",
+                                      options_.max_document_bytes));
     if (error) return out.send_error(*error);
   }
   out.send_json(200, document.body());

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "base/json.h"
 #include "base/unicode.h"
@@ -53,6 +54,24 @@ const std::string* HttpHeaders::find(std::string_view name) const {
 std::size_t HttpHeaders::count(std::string_view name) const {
   return static_cast<std::size_t>(std::ranges::count_if(
       fields_, [&](const auto& field) { return equals_ignoring_case(field.first, name); }));
+}
+
+HttpError make_http_error(int status, std::string_view code, std::string message) {
+  HttpError error;
+  error.status = status;
+  error.code = code;
+  error.message = std::move(message);
+  return error;
+}
+
+std::unexpected<HttpError> http_refusal(int status, std::string_view code, std::string message) {
+  return std::unexpected(make_http_error(status, code, std::move(message)));
+}
+
+HttpError overloaded_error(std::string message) {
+  HttpError error = make_http_error(503, "overloaded", std::move(message));
+  error.headers.add("Retry-After", "1");
+  return error;
 }
 
 HttpError to_http_error(const Error& error) {

@@ -46,6 +46,13 @@ struct HttpError {
   HttpHeaders headers = {};  // besides the usual: Allow, Retry-After
 };
 
+// An error without headers and parameter, as a value and as the result that a function returns.
+HttpError make_http_error(int status, std::string_view code, std::string message);
+[[nodiscard]] std::unexpected<HttpError> http_refusal(int status, std::string_view code,
+                                                      std::string message);
+// 503 "overloaded", with Retry-After.
+HttpError overloaded_error(std::string message);
+
 // What the library's errors look like from outside. 503 gets a Retry-After.
 HttpError to_http_error(const Error& error);
 std::string error_body(const HttpError& error);

@@ -46,6 +46,8 @@ inline constexpr std::int64_t kMaxTopLogprobs = 20;  // alternatives a token
 inline constexpr std::size_t kMaxLogitBias = 1024;   // entries
 inline constexpr std::size_t kMaxTools = 128;
 inline constexpr std::size_t kMaxMessages = 16'384;
+// JSON values in a body: a body of 16 MiB made of nothing else would take a gigabyte.
+inline constexpr std::size_t kMaxValues = std::size_t{1} << 20;
 
 struct OpenAiRequest {
   OpenAiEndpoint endpoint = OpenAiEndpoint::kChat;

@@ -3,6 +3,7 @@
 #include <limits>
 #include <utility>
 
+#include "base/json_events.h"
 #include "base/nearest.h"
 #include "server/openai.h"
 
@@ -213,6 +214,38 @@ Result<void> settle_the_rest(JsonReader& reader, OpenAiEndpoint endpoint) {
   return refuse(
       "unknown_param", reader.pointer(name),
       fmt::format("there is no parameter {}.{}", quoted(name), did_you_mean(name, known)));
+}
+
+// Counts values and stops at the limit; looks at nothing else.
+class ValueCounter final : public JsonEvents {
+ public:
+  Result<void> begin_object() override { return count(); }
+  Result<void> end_object() override { return {}; }
+  Result<void> begin_array() override { return count(); }
+  Result<void> end_array() override { return {}; }
+  Result<void> key(std::string_view) override { return {}; }
+  Result<void> string(std::string_view) override { return count(); }
+  Result<void> integer(std::int64_t) override { return count(); }
+  Result<void> natural(std::uint64_t) override { return count(); }
+  Result<void> real(double) override { return count(); }
+  Result<void> boolean(bool) override { return count(); }
+  Result<void> null() override { return count(); }
+
+ private:
+  Result<void> count() {
+    if (++values_ <= kMaxValues) return {};
+    return fail(ErrorKind::kTooLarge, "json_too_large", "more than {} JSON values", kMaxValues);
+  }
+  std::size_t values_ = 0;
+};
+
+// A value takes at least two bytes, so only a long body needs to be counted before it is built.
+Result<Json> parse_bounded(std::string_view body) {
+  if (body.size() > 2 * kMaxValues) {
+    ValueCounter counter;
+    TRY(parse_json_events(body, counter));
+  }
+  return parse_json(body);
 }
 
 // --- chat --------------------------------------------------------------------------------------
@@ -473,7 +506,7 @@ ChatRequest OpenAiRequest::choice(std::size_t index) const {
 }
 
 Result<OpenAiRequest> decode_openai(OpenAiEndpoint endpoint, std::string_view body) {
-  Result<Json> document = parse_json(body);
+  Result<Json> document = parse_bounded(body);
   if (!document) {
     Error error = std::move(document.error());
     if (error.code != "json_too_large") error.kind = ErrorKind::kMalformed;

@@ -224,6 +224,9 @@ TEST(DecodeOpenAi, RefusesBrokenJson) {
   EXPECT_EQ(code(R"({"stream":true,"stream":false})"), "400 duplicate_key");
   EXPECT_EQ(code(std::string(65, '[')), "400 json_depth");
   EXPECT_EQ(code(std::string(1'000'000, '[')), "400 json_depth");
+  std::string many = "{\"prompt\":[1";
+  for (std::size_t i = 0; i < kMaxValues; ++i) many += ",1";
+  EXPECT_EQ(code(many + "]}"), "413 json_too_large");
   EXPECT_EQ(code("[]"), "400 invalid_param");
   EXPECT_EQ(code("3"), "400 invalid_param");
 }

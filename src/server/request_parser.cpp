@@ -61,26 +61,17 @@ class Collector final : public http::basic_parser<true> {
 };
 
 HttpError refusal(error_code failure, const HttpLimits& limits) {
-  HttpError error;
-  error.status = 400;
-  error.code = "bad_request";
-  if (failure == http::error::body_limit) {
-    error.status = 413;
-    error.code = "body_too_large";
-    error.message = fmt::format("the body is larger than {} bytes", limits.body_bytes);
-  } else if (failure == http::error::header_limit) {
-    error.status = 431;
-    error.code = "headers_too_large";
-    error.message = fmt::format("the header is larger than {} bytes or {} fields",
-                                limits.head_bytes, limits.head_fields);
-  } else if (failure == http::error::bad_version) {
-    error.status = 505;
-    error.code = "http_version";
-    error.message = "only HTTP/1.1 and HTTP/1.0 are spoken here";
-  } else {
-    error.message = fmt::format("not an HTTP request: {}", failure.message());
-  }
-  return error;
+  if (failure == http::error::body_limit)
+    return make_http_error(413, "body_too_large",
+                           fmt::format("the body is larger than {} bytes", limits.body_bytes));
+  if (failure == http::error::header_limit)
+    return make_http_error(431, "headers_too_large",
+                           fmt::format("the header is larger than {} bytes or {} fields",
+                                       limits.head_bytes, limits.head_fields));
+  if (failure == http::error::bad_version)
+    return make_http_error(505, "http_version", "only HTTP/1.1 and HTTP/1.0 are spoken here");
+  return make_http_error(400, "bad_request",
+                         fmt::format("not an HTTP request: {}", failure.message()));
 }
 
 }  // namespace
@@ -138,11 +129,9 @@ class RequestParser::Impl {
     const bool bare =
         line_feed != std::string_view::npos && (line_feed == 0 || rest[line_feed - 1] != '\r');
     if (!bare && rest.size() <= kMaxChunkHeader) return;
-    fail_with({.status = 400,
-               .code = "bad_request",
-               .message = bare ? "a line feed without a carriage return in a chunked body"
-                               : "a chunk header or trailer is too long",
-               .param = {}});
+    fail_with(make_http_error(400, "bad_request",
+                              bare ? "a line feed without a carriage return in a chunked body"
+                                   : "a chunk header or trailer is too long"));
   }
 
   std::size_t fail_with(HttpError why) {

@@ -11,20 +11,12 @@
 namespace bantam {
 namespace {
 
-std::unexpected<HttpError> refuse(int status, std::string_view code, std::string message) {
-  HttpError error;
-  error.status = status;
-  error.code = code;
-  error.message = std::move(message);
-  return std::unexpected(std::move(error));
-}
-
 std::unexpected<HttpError> bad_request(std::string message) {
-  return refuse(400, "bad_request", std::move(message));
+  return http_refusal(400, "bad_request", std::move(message));
 }
 
 std::unexpected<HttpError> bad_target(std::string message) {
-  return refuse(400, "bad_target", std::move(message));
+  return http_refusal(400, "bad_target", std::move(message));
 }
 
 int hex_digit(char c) {
@@ -210,7 +202,7 @@ HttpResult<RequestFraming> check_framing(const RequestHead& head) {
   }
   if (const std::string* expect = head.headers.find("Expect")) {
     if (!equals_ignoring_case(*expect, "100-continue"))
-      return refuse(417, "expectation", "the only expectation understood is 100-continue");
+      return http_refusal(417, "expectation", "the only expectation understood is 100-continue");
     framing.expects_continue = head.version >= 11;
   }
   return framing;
@@ -228,10 +220,11 @@ HttpResult<void> check_host(const RequestHead& head, const RequestTarget& target
   if (!target.authority.empty() && !equals_ignoring_case(target.authority, *host))
     return bad_request("the Host header and the host in the target differ");
   if (!host_allowed(*parts, allowed)) {
-    return refuse(403, "host_not_allowed",
-                  fmt::format("the host name {} is not served here; if it should be, add it with "
-                              "--allow-host",
-                              quoted(parts->name)));
+    return http_refusal(
+        403, "host_not_allowed",
+        fmt::format("the host name {} is not served here; if it should be, add it with "
+                    "--allow-host",
+                    quoted(parts->name)));
   }
   return {};
 }
@@ -247,22 +240,24 @@ HttpResult<std::optional<std::string>> check_origin(const RequestHead& head,
   for (const std::string& name : allowed) {
     if (name == "*" || equals_ignoring_case(name, *origin)) return *origin;
   }
-  return refuse(403, "origin_not_allowed",
-                fmt::format("web pages of {} may not use this server; if they should, add the "
-                            "origin with --allow-origin",
-                            quoted(*origin)));
+  return http_refusal(
+      403, "origin_not_allowed",
+      fmt::format("web pages of {} may not use this server; if they should, add the "
+                  "origin with --allow-origin",
+                  quoted(*origin)));
 }
 
 HttpResult<void> check_body_type(const RequestHead& head) {
   const std::string* encoding = head.headers.find("Content-Encoding");
   if (encoding && !equals_ignoring_case(*encoding, "identity"))
-    return refuse(415, "content_encoding", "compressed request bodies are not accepted");
+    return http_refusal(415, "content_encoding", "compressed request bodies are not accepted");
   const std::string* type = head.headers.find("Content-Type");
-  if (!type) return refuse(415, "media_type", "Content-Type must be application/json");
+  if (!type) return http_refusal(415, "media_type", "Content-Type must be application/json");
   std::string_view rest = *type;
   if (!equals_ignoring_case(trim(next_part(rest, ';')), "application/json")) {
-    return refuse(415, "media_type",
-                  fmt::format("Content-Type must be application/json, not {}", quoted(*type)));
+    return http_refusal(
+        415, "media_type",
+        fmt::format("Content-Type must be application/json, not {}", quoted(*type)));
   }
   while (!rest.empty()) {
     std::string_view value = trim(next_part(rest, ';'));
@@ -270,7 +265,7 @@ HttpResult<void> check_body_type(const RequestHead& head) {
     if (value.size() >= 2 && value.front() == '"' && value.back() == '"')
       value = value.substr(1, value.size() - 2);
     if (equals_ignoring_case(name, "charset") && !equals_ignoring_case(value, "utf-8"))
-      return refuse(415, "media_type", "the charset of application/json must be utf-8");
+      return http_refusal(415, "media_type", "the charset of application/json must be utf-8");
   }
   return {};
 }
@@ -291,11 +286,11 @@ HttpResult<std::size_t> HeadScanner::scan(std::string_view unread, const HttpLim
       if (seen_ >= 3 && unread[seen_ - 2] == '\n') return ++seen_;
     }
     if (in_first_line_ && seen_ >= limits.target_bytes + 32)
-      return refuse(414, "uri_too_long",
-                    fmt::format("the target is longer than {} bytes", limits.target_bytes));
+      return http_refusal(414, "uri_too_long",
+                          fmt::format("the target is longer than {} bytes", limits.target_bytes));
     if (seen_ >= limits.head_bytes)
-      return refuse(431, "headers_too_large",
-                    fmt::format("the header is longer than {} bytes", limits.head_bytes));
+      return http_refusal(431, "headers_too_large",
+                          fmt::format("the header is longer than {} bytes", limits.head_bytes));
   }
   return 0;
 }

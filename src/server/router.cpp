@@ -65,17 +65,9 @@ HttpResult<Router::Match> Router::find(std::string_view method,
     if (auto parameters = match(route.pattern, segments))
       return Match{.route = &route, .parameters = std::move(*parameters)};
   }
-  HttpError error;
   const std::string allowed = allowed_methods(segments);
-  if (allowed.empty()) {
-    error.status = 404;
-    error.code = "not_found";
-    error.message = "there is nothing at this path";
-    return std::unexpected(std::move(error));
-  }
-  error.status = 405;
-  error.code = "method";
-  error.message = fmt::format("this path takes {}", allowed);
+  if (allowed.empty()) return http_refusal(404, "not_found", "there is nothing at this path");
+  HttpError error = make_http_error(405, "method", fmt::format("this path takes {}", allowed));
   error.headers.add("Allow", allowed);
   return std::unexpected(std::move(error));
 }
