@@ -76,7 +76,14 @@ Eval<Value> slice_text(Budget& budget, const Text& text, const SliceBounds& boun
   return Value(TRY(out.finish(text.safe)));
 }
 
-bool is_slice_bound(const Value& value) { return value.is_none() || value.is_integral(); }
+Value slice_range(const RangeObject& range, const SliceBounds& bounds) {
+  auto part = std::make_shared<RangeObject>();
+  part->start = range.start + bounds.start * range.step;
+  part->stop = range.start + bounds.stop * range.step;
+  part->step = range.step * bounds.step;
+  part->count = bounds.count();
+  return Value(std::shared_ptr<Object>(std::move(part)));
+}
 
 // The item at a Python index, or null.
 template <typename T>
@@ -172,10 +179,14 @@ Eval<Value> Interpreter::get_attribute(const Value& object, std::string_view nam
 Eval<Value> Interpreter::get_slice(const Value& object, const Value& start, const Value& stop,
                                    const Value& step) {
   if (object.is_undefined()) return raise("{}", object.undefined_message());
-  const bool indexable = object.is_object() && object.object().indexable();
-  if (!(object.is_string() || object.is_list() || indexable) || !is_slice_bound(start) ||
-      !is_slice_bound(stop) || !is_slice_bound(step))
-    return Value::undefined(fmt::format("{} cannot be sliced so", type_description(object)));
+  const auto* range = object.as<RangeObject>();
+  if (object.is_dict()) return raise("unhashable type: 'slice'");
+  if (!object.is_string() && !object.is_list() && range == nullptr)
+    return raise("'{}' object is not subscriptable", type_name(object));
+  for (const Value* bound : {&start, &stop, &step}) {
+    if (!bound->is_none() && !bound->is_integral())
+      return raise("slice indices must be integers or None");
+  }
   const std::int64_t stride = step.is_none() ? 1 : step.integer();
   if (stride == 0) return raise("slice step cannot be zero");
   if (object.is_string()) {
@@ -184,6 +195,9 @@ Eval<Value> Interpreter::get_slice(const Value& object, const Value& start, cons
         budget_, text,
         slice_bounds(start, stop, stride, static_cast<std::int64_t>(text.characters)));
   }
+  if (range != nullptr)
+    return slice_range(*range,
+                       slice_bounds(start, stop, stride, static_cast<std::int64_t>(range->count)));
   const ListPtr list = TRY(iterate(object));
   const SliceBounds bounds =
       slice_bounds(start, stop, stride, static_cast<std::int64_t>(list->items.size()));

@@ -84,7 +84,8 @@ Eval<Value> round_filter(Interpreter&, const Value& self, Arguments& arguments) 
       std::pow(10.0, static_cast<double>(std::clamp<std::int64_t>(digits, -400, 400)));
   const double scaled = self.number() * scale;
   if (!std::isfinite(scaled) || scale == 0) return raise("cannot round a number of that size");
-  return Value((method == "ceil" ? std::ceil(scaled) : std::floor(scaled)) / scale);
+  // Python goes through an int, which has no -0.
+  return Value(((method == "ceil" ? std::ceil(scaled) : std::floor(scaled)) + 0.0) / scale);
 }
 
 Eval<Value> filesizeformat_filter(Interpreter&, const Value& self, Arguments& arguments) {
@@ -97,7 +98,7 @@ Eval<Value> filesizeformat_filter(Interpreter&, const Value& self, Arguments& ar
   const bool binary = boolean_or(bound[0], false);
   const double base = binary ? 1024 : 1000;
   if (*bytes == 1) return Value::literal("1 Byte");
-  if (*bytes < base) return Value::literal(fmt::format("{:.0f} Bytes", std::trunc(*bytes)));
+  if (*bytes < base) return Value::literal(fmt::format("{:.0f} Bytes", std::trunc(*bytes) + 0.0));
   constexpr std::string_view kLetters = "kMGTPEZY";
   double unit = base;
   std::size_t i = 0;

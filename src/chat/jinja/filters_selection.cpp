@@ -22,14 +22,16 @@ Eval<Value> map_filter(Interpreter& interpreter, const Value& self, Arguments& a
     constexpr Parameters<2> kNames = {"attribute", "default"};
     const auto bound = TRY(bind_arguments("map", arguments, kNames));
     const AttributePath path = TRY(AttributePath::parse(budget, given(bound[0])));
-    for (const Value& item : TRY(interpreter.iterate(self))->items)
+    const ListPtr all = TRY(interpreter.iterate(self));
+    for (const Value& item : all->items)
       mapped.push_back(TRY(path.get(interpreter, item, given(bound[1]))));
     return make_iterator(interpreter, std::move(mapped));
   }
   if (arguments.positional.empty()) return raise("map requires a filter argument");
   const TextPtr name = TRY(string_argument(arguments.positional[0], "map"));
   arguments.positional.erase(arguments.positional.begin());
-  for (const Value& item : TRY(interpreter.iterate(self))->items) {
+  const ListPtr all = TRY(interpreter.iterate(self));
+  for (const Value& item : all->items) {
     Arguments copy = arguments;
     mapped.push_back(TRY(interpreter.apply_filter(name->bytes, item, copy)));
   }
@@ -51,7 +53,8 @@ Eval<Value> select_filter(Interpreter& interpreter, const Value& self, Arguments
     arguments.positional.erase(arguments.positional.begin());
   }
   std::vector<Value> kept;
-  for (const Value& item : TRY(interpreter.iterate(self))->items) {
+  const ListPtr all = TRY(interpreter.iterate(self));
+  for (const Value& item : all->items) {
     TRY(interpreter.budget().step());
     const Value value = TRY(path.get(interpreter, item));
     bool passes = truthy(value);

@@ -171,7 +171,8 @@ Eval<Value> unique_filter(Interpreter& interpreter, const Value& self, Arguments
   };
   std::set<Value, decltype(before)> seen(before);
   std::vector<Value> kept;
-  for (const Value& item : TRY(interpreter.iterate(self))->items) {
+  const ListPtr all = TRY(interpreter.iterate(self));
+  for (const Value& item : all->items) {
     const Value key =
         TRY(sort_key(interpreter, TRY(path.get(interpreter, item)), boolean_or(bound[0], false)));
     if (!hashable(key)) return raise("unhashable type: '{}'", type_name(key));
@@ -188,7 +189,8 @@ Eval<Value> sum_filter(Interpreter& interpreter, const Value& self, Arguments& a
   const AttributePath path = TRY(AttributePath::parse(budget, given(bound[0])));
   Value total = bound[1] == nullptr ? Value(std::int64_t{0}) : *bound[1];
   if (total.is_string()) return raise("sum() can't sum strings");
-  for (const Value& item : TRY(interpreter.iterate(self))->items)
+  const ListPtr all = TRY(interpreter.iterate(self));
+  for (const Value& item : all->items)
     total = TRY(binary(budget, BinaryOp::kAdd, total, TRY(path.get(interpreter, item))));
   return total;
 }

@@ -179,7 +179,8 @@ void append_quoted(TextBuilder& out, const Text& text, bool query) {
 Eval<Value> urlencode_filter(Interpreter& interpreter, const Value& self, Arguments& arguments) {
   TRY(bind_arguments("urlencode", arguments, {}));
   TextBuilder out(interpreter.budget());
-  const bool pairs = self.is_dict() || self.is_list() || self.is_object();
+  const bool pairs =
+      self.is_dict() || self.is_list() || (self.is_object() && self.object().iterable());
   if (!pairs) {
     append_quoted(out, *TRY(interpreter.text_of(self)), false);
     return Value(TRY(out.finish()));
@@ -188,7 +189,8 @@ Eval<Value> urlencode_filter(Interpreter& interpreter, const Value& self, Argume
   if (self.is_dict()) {
     entries = self.dict().entries();
   } else {
-    for (const Value& pair : TRY(interpreter.iterate(self))->items) {
+    const ListPtr all = TRY(interpreter.iterate(self));
+    for (const Value& pair : all->items) {
       const ListPtr parts = TRY(interpreter.iterate(pair));
       if (parts->items.size() != 2) return raise("urlencode wants pairs");
       entries.emplace_back(parts->items[0], parts->items[1]);

@@ -42,7 +42,9 @@ class PercentFormat {
  private:
   bool used_all() const {
     if (is_tuple()) return next_ == arguments_.list().items.size();
-    return next_ > 0 || arguments_.is_dict() || arguments_.is_list();
+    // Whatever can be subscripted might have been meant for %(name)s.
+    return next_ > 0 || arguments_.is_dict() || arguments_.is_list() || arguments_.is_undefined() ||
+           (arguments_.is_object() && arguments_.object().indexable());
   }
   bool is_tuple() const { return arguments_.is_list() && arguments_.list().tuple; }
 

@@ -51,7 +51,8 @@ Eval<std::vector<Dict::Entry>> dict_entries(Interpreter& interpreter, std::strin
     } else if (source.is_undefined()) {
       return raise("{}", source.undefined_message());
     } else {
-      for (const Value& pair : TRY(interpreter.iterate(source))->items) {
+      const ListPtr pairs = TRY(interpreter.iterate(source));
+      for (const Value& pair : pairs->items) {
         const ListPtr parts = TRY(interpreter.iterate(pair));
         if (parts->items.size() != 2)
           return raise("dictionary update sequence element has length {}; 2 is required",

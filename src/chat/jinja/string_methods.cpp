@@ -298,15 +298,18 @@ Eval<Value> has_case(Interpreter& interpreter, const Value& self, Arguments& arg
 Eval<Value> istitle(Interpreter& interpreter, const Value& self, Arguments& arguments) {
   TRY(bind_arguments("istitle", arguments, {}));
   const Text& text = *self.text();
-  const bool any = std::any_of(text.bytes.begin(), text.bytes.end(), [](char c) {
-    return is_cased(static_cast<unsigned char>(c)) || static_cast<unsigned char>(c) >= 0x80;
-  });
+  bool any = false;
+  for (std::size_t at = 0; at < text.bytes.size() && !any;) {
+    const DecodedChar next = decode_utf8(std::string_view(text.bytes).substr(at));
+    any = is_cased(next.codepoint);
+    at += next.bytes;
+  }
   return Value(any && TRY(title(interpreter.budget(), text))->bytes == text.bytes);
 }
 
 constexpr NamedFunction kMethods[] = {
     {"capitalize", plain<capitalize>},
-    {"casefold", plain<lower>},
+    {"casefold", plain<fold_case>},
     {"center", justify<'^'>},
     {"count", count_method},
     {"endswith", affix_method<true>},

@@ -108,6 +108,7 @@ template <Function (*find)(std::string_view)>
 Eval<Value> exists_test(Interpreter& interpreter, const Value& self, Arguments& arguments) {
   TRY(bind_arguments("test", arguments, {}));
   TRY(interpreter.budget().step());
+  if (!hashable(self)) return raise("unhashable type: '{}'", type_name(self));
   return Value(self.is_string() && find(self.bytes()) != nullptr);
 }
 

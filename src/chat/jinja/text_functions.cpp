@@ -121,7 +121,8 @@ std::vector<Span> split_spans_from_right(Budget& budget, std::string_view bytes,
   return spans;
 }
 
-// Words between white space; the rest after the last cut keeps what is inside of it.
+// Words between white space. What is left after the last cut keeps all of its white space but that
+// at the cut.
 std::vector<Span> word_spans(Budget& budget, std::string_view bytes, std::size_t count) {
   std::vector<Span> spans;
   std::size_t at = 0;
@@ -131,7 +132,7 @@ std::vector<Span> word_spans(Budget& budget, std::string_view bytes, std::size_t
     if (at == bytes.size() || !budget.spend(1)) return spans;
     const std::size_t begin = at;
     if (count-- == 0) {
-      spans.push_back({begin, begin + strip_right(bytes.substr(begin)).size()});
+      spans.push_back({begin, bytes.size()});
       return spans;
     }
     while (at < bytes.size() && !is_space(next().codepoint)) at += next().bytes;
@@ -143,8 +144,7 @@ std::vector<Span> word_spans_from_right(Budget& budget, std::string_view bytes, 
   std::vector<Span> words = word_spans(budget, bytes, bytes.size());
   if (words.size() <= count) return words;
   const std::size_t joined = words.size() - count - 1;
-  const std::size_t begin = bytes.size() - strip_left(bytes).size();
-  std::vector<Span> spans = {{begin, words[joined].end}};
+  std::vector<Span> spans = {{0, words[joined].end}};
   spans.insert(spans.end(), words.begin() + static_cast<std::ptrdiff_t>(joined) + 1, words.end());
   return spans;
 }
@@ -169,6 +169,19 @@ Eval<TextPtr> capitalize(Budget& budget, const Text& text) {
 Eval<TextPtr> swap_case(Budget& budget, const Text& text) {
   return map_characters(budget, text, [&](char32_t c, std::size_t at) {
     return is_upper(c) ? lower_at(text.bytes, c, at) : upper_of(c);
+  });
+}
+
+Eval<TextPtr> fold_case(Budget& budget, const Text& text) {
+  return map_characters(budget, text, [](char32_t c, std::size_t) {
+    std::string folded;
+    const std::string raised = upper_of(c);
+    for (std::size_t at = 0; at < raised.size();) {
+      const DecodedChar next = decode_utf8(std::string_view(raised).substr(at));
+      folded += lower_of(next.codepoint);
+      at += next.bytes;
+    }
+    return folded;
   });
 }
 

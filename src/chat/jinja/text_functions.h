@@ -14,6 +14,8 @@ namespace bantam::jinja {
 Eval<TextPtr> upper(Budget& budget, const Text& text);
 Eval<TextPtr> lower(Budget& budget, const Text& text);
 Eval<TextPtr> capitalize(Budget& budget, const Text& text);
+// For comparisons without case: the lower case of the upper case.
+Eval<TextPtr> fold_case(Budget& budget, const Text& text);
 Eval<TextPtr> swap_case(Budget& budget, const Text& text);
 // str.title(): a word begins at each letter that follows no letter.
 Eval<TextPtr> title(Budget& budget, const Text& text);
