@@ -229,7 +229,7 @@ Eval<ListPtr> Interpreter::iterate(const Value& value) {
       for (std::size_t at = 0; at < text.bytes.size();) {
         const std::size_t size = decode_utf8(std::string_view(text.bytes).substr(at)).bytes;
         out.append(text, at, at + size);
-        characters.emplace_back(TRY(out.finish(text.safe)));
+        characters.emplace_back(TRY(out.finish()));  // plain ones, even of a safe text
         at += size;
       }
       return TRY(list_of(std::move(characters))).list_pointer();

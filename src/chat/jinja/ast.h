@@ -118,15 +118,14 @@ struct Target {
 struct Statement;
 using Block = std::vector<Statement>;
 
-// A block with variables of its own. Names in `predeclared` are assigned in it before they are
-// read, and so do not show an input of the same name even to loops and macros that run earlier.
+// A block with variables of its own.
 struct Body {
   Block statements;
-  std::vector<NameId> predeclared;
+  std::size_t frame = 0;  // into Program::predeclared
 };
 
 struct Macro {
-  std::string name;
+  std::string name;  // empty for the body of a call block
   std::vector<NameId> parameters;
   std::vector<ExprPtr> defaults;  // of the last parameters
   Body body;
@@ -189,6 +188,10 @@ struct Statement {
 struct Program {
   std::vector<std::string> names;
   Body body;
+  // By frame: the names that its block assigns before it reads them and that no block around it
+  // knows. They begin undefined there, and so do not show an input of the same name, not even to
+  // loops and macros that run before the assignment.
+  std::vector<std::vector<NameId>> predeclared;
   // Names that are read somewhere and not assigned before by the template: its inputs, and the
   // functions it uses. Sorted.
   std::vector<std::string> free_names;

@@ -152,29 +152,52 @@ NameId ExpressionParser::intern(std::string_view name) {
   return entry->second;
 }
 
+void ExpressionParser::open_frame() {
+  const std::size_t parent = open_.empty() ? 0 : open_.back();
+  open_.push_back(frames_.size());
+  frames_.push_back({.parent = parent});
+}
+
+std::size_t ExpressionParser::close_frame() {
+  const std::size_t index = open_.back();
+  open_.pop_back();
+  return index;
+}
+
 void ExpressionParser::load(NameId name) {
   const std::string& text = names_[name];
-  for (Frame& frame : frames_) {
-    if (frame.macro != nullptr) {
-      frame.macro->uses_caller |= text == "caller";
-      frame.macro->uses_varargs |= text == "varargs";
-      frame.macro->uses_kwargs |= text == "kwargs";
-    }
+  for (const std::size_t index : open_) {
+    Macro* macro = frames_[index].macro;
+    if (macro == nullptr) continue;
+    macro->uses_caller |= text == "caller";
+    macro->uses_varargs |= text == "varargs";
+    macro->uses_kwargs |= text == "kwargs";
   }
-  for (auto frame = frames_.rbegin(); frame != frames_.rend(); ++frame) {
-    if (frame->known.contains(name)) return;
+  for (const std::size_t index : open_) {
+    if (frames_[index].known.contains(name)) return;
   }
   declare(name);
   free_[name] = true;
 }
 
 void ExpressionParser::store(NameId name) {
-  if (frames_.back().known.contains(name)) return;
-  const bool outside = std::any_of(frames_.begin(), frames_.end(), [name](const Frame& frame) {
-    return frame.known.contains(name);
-  });
-  declare(name);
-  if (!outside && frames_.back().branches == 0) frames_.back().predeclared.push_back(name);
+  const bool is_new = frame().known.emplace(name, true).second;
+  if (is_new && frame().branches == 0) frame().stored_first.push_back(name);
+}
+
+std::vector<std::vector<NameId>> ExpressionParser::predeclared() const {
+  std::vector<std::vector<NameId>> names(frames_.size());
+  for (std::size_t i = 0; i < frames_.size(); ++i) {
+    for (const NameId name : frames_[i].stored_first) {
+      bool outside = false;
+      for (std::size_t at = i; at != frames_[at].parent && !outside;) {
+        at = frames_[at].parent;
+        outside = frames_[at].known.contains(name);
+      }
+      if (!outside) names[i].push_back(name);
+    }
+  }
+  return names;
 }
 
 void ExpressionParser::store_target(const Target& target) {
@@ -457,7 +480,7 @@ Eval<std::string> ExpressionParser::parse_dotted_name() {
 }
 
 void ExpressionParser::note_unknown(const Apply& apply, std::size_t line) {
-  if (apply.function != nullptr || frames_.back().branches > 0) return;
+  if (apply.function != nullptr || frame().branches > 0) return;
   unknown_.emplace_back(
       line, fmt::format("no {} named {}", apply.test ? "test" : "filter", quoted(apply.name)));
 }

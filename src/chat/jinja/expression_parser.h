@@ -44,15 +44,21 @@ class ExpressionParser {
 
   // Names. A frame is a block with variables of its own; see Body.
   struct Frame {
+    std::size_t parent;                      // itself for the outermost
     std::unordered_map<NameId, bool> known;  // read or assigned here
-    std::vector<NameId> predeclared;
-    Macro* macro = nullptr;    // whose body this is
-    std::size_t branches = 0;  // conditional blocks that we are in, of this frame
+    std::vector<NameId> stored_first;        // assigned before read, whatever the conditions
+    Macro* macro = nullptr;                  // whose body this is
+    std::size_t branches = 0;                // conditional blocks that we are in, of this frame
   };
   NameId intern(std::string_view name);
   void load(NameId name);
   void store(NameId name);
-  void declare(NameId name) { frames_.back().known.emplace(name, true); }
+  void declare(NameId name) { frame().known.emplace(name, true); }
+  Frame& frame() { return frames_[open_.back()]; }
+  void open_frame();
+  std::size_t close_frame();  // its index
+  // Once all frames are closed: what Program::predeclared says.
+  std::vector<std::vector<NameId>> predeclared() const;
   void store_target(const Target& target);
 
   // One more bracket or block; undone when it goes out of scope.
@@ -75,7 +81,8 @@ class ExpressionParser {
 
   std::vector<Token> tokens_;
   std::size_t at_ = 0, nesting_ = 0;
-  std::vector<Frame> frames_;
+  std::vector<Frame> frames_;      // all that there were
+  std::vector<std::size_t> open_;  // into frames_: those we are in
   std::vector<std::string> names_;
   std::unordered_map<std::string, NameId> ids_;
   std::vector<bool> free_;  // by name

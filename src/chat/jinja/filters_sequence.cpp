@@ -44,8 +44,9 @@ Eval<Value> first_filter(Interpreter& interpreter, const Value& self, Arguments&
   const Value none = Value::undefined("no first item, sequence was empty");
   if (auto* iterator = self.as<IteratorObject>()) return iterator->take().value_or(none);
   if (self.is_string()) {  // without taking all of it apart
-    const Value first = TRY(interpreter.get_item(self, Value(std::int64_t{0})));
-    return first.is_undefined() ? none : first;
+    if (self.bytes().empty()) return none;
+    return Value(
+        TRY(substring(interpreter.budget(), *self.text(), 0, byte_offset(*self.text(), 1))));
   }
   const ListPtr items = TRY(interpreter.iterate(self));
   return items->items.empty() ? none : items->items.front();

@@ -115,7 +115,7 @@ Eval<Interpreter::Flow> Interpreter::run(const Block& block) {
 }
 
 Eval<Interpreter::Flow> Interpreter::run_body(const Body& body) {
-  for (const NameId name : body.predeclared) {
+  for (const NameId name : program_.predeclared[body.frame]) {
     if (scope_->find(name) == nullptr)
       set(name, Value::undefined(fmt::format("'{}' is undefined", program_.names[name])));
   }
@@ -189,6 +189,14 @@ Eval<Interpreter::Flow> Interpreter::run_captured(const Body& body, TextPtr* tex
   return flow;
 }
 
+// What a filter or call block gives: a text, or nothing at all.
+Eval<void> Interpreter::append_text(const Value& value) {
+  if (!value.is_string())
+    return raise("a block gave '{}' where text was expected", type_name(value));
+  out_->append(*value.text());
+  return out_->status();
+}
+
 Eval<Interpreter::Flow> Interpreter::run(const SetBlock& node) {
   TextPtr text;
   const Flow flow = TRY(run_captured(node.body, &text));
@@ -201,7 +209,7 @@ Eval<Interpreter::Flow> Interpreter::run(const FilterBlock& node) {
   TextPtr text;
   const Flow flow = TRY(run_captured(node.body, &text));
   if (flow != Flow::kNormal) return flow;
-  TRY(append_str(budget_, *out_, TRY(apply_filters(node.filter, Value(std::move(text))))));
+  TRY(append_text(TRY(apply_filters(node.filter, Value(std::move(text))))));
   return Flow::kNormal;
 }
 
@@ -217,7 +225,7 @@ Eval<Interpreter::Flow> Interpreter::run(const CallBlock& node) {
     callee = TRY(apply(postfix.ops[i], callee));
   Arguments arguments = TRY(evaluate_arguments(std::get<Call>(postfix.ops.back().op).arguments));
   arguments.named.emplace_back("caller", make_macro(node.caller));
-  TRY(append_str(budget_, *out_, TRY(call(callee, arguments))));
+  TRY(append_text(TRY(call(callee, arguments))));
   return Flow::kNormal;
 }
 

@@ -112,6 +112,7 @@ class Interpreter {
   Eval<void> run_loop(const For& node, const Value& iterable, std::size_t depth);
   Eval<Flow> run_loop_turn(const For& node, const std::shared_ptr<LoopObject>& loop);
   Eval<Flow> run_captured(const Body& body, TextPtr* text);
+  Eval<void> append_text(const Value& value);
   Eval<void> assign(const Target& target, const Value& value);
   Value make_macro(const std::shared_ptr<const Macro>& macro);
 

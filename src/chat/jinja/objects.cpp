@@ -34,6 +34,15 @@ Eval<Value> reset_method(Interpreter&, const Value& self, Arguments& arguments) 
   return Value();
 }
 
+Eval<Value> repacked(Interpreter& interpreter, const Target& target, const Value& item) {
+  if (!target.tuple) return item;
+  const ListPtr list = TRY(interpreter.iterate(item));
+  std::vector<Value> parts = list->items;
+  for (std::size_t i = 0; i < std::min(parts.size(), target.targets.size()); ++i)
+    parts[i] = TRY(repacked(interpreter, target.targets[i], parts[i]));
+  return interpreter.list_of(std::move(parts), true);
+}
+
 Value of(Object& object) { return Value(object.shared_from_this()); }
 
 }  // namespace
@@ -100,13 +109,17 @@ void NamespaceObject::set(std::string_view name, Value value) {
 
 Eval<void> MacroObject::print(Budget& budget, TextBuilder& out) const {
   out.append("<Macro ");
-  TRY(append_repr(budget, out, Value::literal(macro->name)));
+  if (macro->name.empty()) {
+    out.append("anonymous");
+  } else {
+    TRY(append_repr(budget, out, Value::literal(macro->name)));
+  }
   out.append(">");
   return {};
 }
 
 Eval<std::optional<Value>> MacroObject::attribute(Interpreter& interpreter, std::string_view name) {
-  if (name == "name") return Value::literal(macro->name);
+  if (name == "name") return macro->name.empty() ? Value() : Value::literal(macro->name);
   if (name == "caller") return Value(macro->uses_caller);
   if (name == "catch_kwargs") return Value(macro->uses_kwargs);
   if (name == "catch_varargs") return Value(macro->uses_varargs);
@@ -129,7 +142,8 @@ Eval<bool> LoopObject::look_ahead(Interpreter& interpreter) {
     TRY(interpreter.budget().step());
     const Value& item = items->items[next_item++];
     if (node->test != nullptr && !TRY(interpreter.passes_test(*node, scope, item))) continue;
-    ahead.push_back(item);
+    // A condition unpacks what it looks at, and what it passes on is the parts.
+    ahead.push_back(node->test == nullptr ? item : TRY(repacked(interpreter, node->target, item)));
     return true;
   }
   return false;

@@ -17,10 +17,11 @@ class Parser : public ExpressionParser {
 
   Eval<std::unique_ptr<const Program>> run() {
     auto program = std::make_unique<Program>();
-    frames_.emplace_back();
+    open_frame();
     program->body.statements = TRY(parse_block({}));
     if (!unknown_.empty()) return syntax_error(unknown_[0].first, unknown_[0].second);
-    close_frame(program->body);
+    program->body.frame = close_frame();
+    program->predeclared = predeclared();
     for (NameId id = 0; id < names_.size(); ++id) {
       if (free_[id]) program->free_names.push_back(names_[id]);
     }
@@ -79,13 +80,8 @@ class Parser : public ExpressionParser {
     Body body;
     body.statements = TRY(parse_tag_block({end}));
     next();
-    close_frame(body);
+    body.frame = close_frame();
     return body;
-  }
-  void open_frame() { frames_.emplace_back(); }
-  void close_frame(Body& body) {
-    body.predeclared = std::move(frames_.back().predeclared);
-    frames_.pop_back();
   }
 
   Eval<void> parse_statement(Block& block) {
@@ -124,9 +120,9 @@ class Parser : public ExpressionParser {
     If node;
     ExprPtr condition = TRY(parse_tuple({.conditional = false}));
     for (;;) {
-      ++frames_.back().branches;
+      ++frame().branches;
       Block body = TRY(parse_tag_block({"elif", "else", "endif"}));
-      --frames_.back().branches;
+      --frame().branches;
       node.branches.emplace_back(std::move(condition), std::move(body));
       const std::string_view tag = next().text;
       if (tag == "elif") {
@@ -134,9 +130,9 @@ class Parser : public ExpressionParser {
         continue;
       }
       if (tag == "else") {
-        ++frames_.back().branches;
+        ++frame().branches;
         node.otherwise = TRY(parse_tag_block({"endif"}));
-        --frames_.back().branches;
+        --frame().branches;
         next();
       }
       break;
@@ -155,7 +151,7 @@ class Parser : public ExpressionParser {
       open_frame();
       declare_target(node.target);
       node.test = TRY(parse_expression());
-      frames_.pop_back();
+      close_frame();
     }
     node.recursive = skip_if_name("recursive");
     open_frame();
@@ -163,7 +159,7 @@ class Parser : public ExpressionParser {
     declare_target(node.target);
     const std::size_t loops = std::exchange(loops_, loops_ + 1);
     node.body.statements = TRY(parse_tag_block({"endfor", "else"}));
-    close_frame(node.body);
+    node.body.frame = close_frame();
     loops_ = loops;
     if (next().text == "else") {
       open_frame();
@@ -218,7 +214,7 @@ class Parser : public ExpressionParser {
     macro.varargs = intern("varargs");
     macro.kwargs = intern("kwargs");
     open_frame();
-    frames_.back().macro = &macro;
+    frame().macro = &macro;
     for (const NameId id : {macro.caller, macro.varargs, macro.kwargs}) declare(id);
   }
   Eval<void> finish_macro(Macro& macro, std::string_view end) {
@@ -242,17 +238,15 @@ class Parser : public ExpressionParser {
 
   Eval<void> parse_call_block(Block& block, std::size_t line) {
     auto caller = std::make_shared<Macro>();
-    caller->name = "caller";
     open_macro(*caller);
     if (at(TokenType::kLeftParen)) TRY(parse_signature(*caller));
     // The call itself is read outside of the frame that its signature opened.
-    Frame frame = std::move(frames_.back());
-    frames_.pop_back();
+    const std::size_t inner = close_frame();
     ExprPtr call = TRY(parse_expression());
     const auto* postfix = std::get_if<Postfix>(&call->node);
     if (postfix == nullptr || !std::holds_alternative<Call>(postfix->ops.back().op))
       return syntax_error(line, "a call block needs a call");
-    frames_.push_back(std::move(frame));
+    open_.push_back(inner);
     TRY(finish_macro(*caller, "endcall"));
     block.push_back({line, CallBlock{std::move(call), std::move(caller)}});
     return {};
