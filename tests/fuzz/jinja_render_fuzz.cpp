@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "base/unicode.h"
 #include "chat/jinja/template.h"
 #include "chat/jinja/text.h"
 
@@ -40,6 +41,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!rendered) {
     CHECK(!rendered.error().code.empty());
     CHECK(rendered.error().to_string().size() <= 1024);
+    return 0;
+  }
+  const jinja::Text& out = **rendered;
+  CHECK(out.bytes.size() <= limits.string_bytes);
+  CHECK(is_valid_utf8(out.bytes));
+  CHECK(out.characters == jinja::count_characters(out.bytes));
+  std::size_t end = 0;
+  for (const jinja::Span& span : out.input) {
+    CHECK(span.begin < span.end && span.end <= out.bytes.size());
+    CHECK(end == 0 || span.begin > end);  // neither overlapping nor touching
+    end = span.end;
   }
   return 0;
 }
