@@ -106,13 +106,11 @@ std::uint64_t resident_bytes() {
   return resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
-constexpr std::int64_t kChunk = 256;
-
-Result<double> prompt_seconds(Runner& runner, std::int64_t tokens) {
+Result<double> prompt_seconds(Runner& runner, std::int64_t tokens, std::int64_t chunk) {
   runner.rewind();
   const Clock::time_point start = Clock::now();
   for (std::int64_t done = 0; done < tokens;) {
-    const std::int64_t count = std::min(kChunk, tokens - done);
+    const std::int64_t count = std::min(chunk, tokens - done);
     TRY(runner.step(count));
     done += count;
   }
@@ -173,8 +171,9 @@ Result<BenchmarkReport> run_benchmark(const std::shared_ptr<const Decoder>& deco
   if (options.prompt > 0) {
     progress(fmt::format("prompt of {} tokens", options.prompt));
     Runner runner(*decoder, *kernels, pool, options.engine.kv_dtype, 1, options.prompt);
+    const std::int64_t chunk = default_chunk_tokens(decoder->spec());
     for (std::int64_t i = 0; i < options.repeats; ++i) {
-      const double seconds = TRY(prompt_seconds(runner, options.prompt));
+      const double seconds = TRY(prompt_seconds(runner, options.prompt, chunk));
       report.prompt_tokens_per_second =
           std::max(report.prompt_tokens_per_second, static_cast<double>(options.prompt) / seconds);
     }

@@ -9,26 +9,13 @@
 namespace bantam {
 namespace {
 
-constexpr std::int64_t kScratchBytes = 48 << 20;
+constexpr std::int64_t kScratchBytes = 32 << 20;
 constexpr std::int64_t kMinChunk = 16, kMaxChunk = 512;
 
 using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-// Tokens of a step so that one layer's activations fit kScratchBytes.
-std::int64_t default_chunk(const ArchSpec& spec) {
-  std::int64_t widest = 0;
-  for (const LayerSpec& layer : spec.layers) {
-    const AttentionSpec& attention = layer.attention;
-    const std::int64_t heads = attention.heads + 2 * attention.kv_heads;
-    const std::int64_t ffn = layer.ffn_width * std::max<std::int64_t>(1, layer.experts_used);
-    widest = std::max(widest, 6 * spec.width + 3 * heads * attention.key_width + 4 * ffn);
-  }
-  const auto bytes = static_cast<std::int64_t>(sizeof(float)) * widest;
-  return std::clamp(kScratchBytes / bytes, kMinChunk, kMaxChunk);
 }
 
 std::uint64_t drawn_seed() {
@@ -46,6 +33,18 @@ bool ends(const GenerationRequest& request, std::int32_t id) {
 }
 
 }  // namespace
+
+std::int64_t default_chunk_tokens(const ArchSpec& spec) {
+  std::int64_t widest = 0;
+  for (const LayerSpec& layer : spec.layers) {
+    const AttentionSpec& attention = layer.attention;
+    const std::int64_t heads = attention.heads + 2 * attention.kv_heads;
+    const std::int64_t ffn = layer.ffn_width * std::max<std::int64_t>(1, layer.experts_used);
+    widest = std::max(widest, 6 * spec.width + 3 * heads * attention.key_width + 4 * ffn);
+  }
+  const auto bytes = static_cast<std::int64_t>(sizeof(float)) * widest;
+  return std::clamp(kScratchBytes / bytes, kMinChunk, kMaxChunk);
+}
 
 Result<std::unique_ptr<Engine>> Engine::create(std::shared_ptr<const Decoder> decoder,
                                                const EngineOptions& options) {
@@ -69,7 +68,7 @@ Engine::Engine(std::shared_ptr<const Decoder> decoder, const KernelTable* kernel
       kernels_(kernels),
       context_length_(context_length),
       chunk_tokens_(options.chunk_tokens > 0 ? options.chunk_tokens
-                                             : default_chunk(decoder_->spec())),
+                                             : default_chunk_tokens(decoder_->spec())),
       pool_(options.threads),
       kv_layout_(kv_layout(decoder_->spec(), options.kv_dtype)),
       kv_pool_(kv_layout_, KvLayout::blocks_for(context_length)),

@@ -31,8 +31,11 @@ struct EngineOptions {
   std::string isa;                  // "": the best there is; see choose_kernels()
   DType kv_dtype = DType::kF16;     // or F32
   std::int64_t context_length = 0;  // tokens a request may have in all; 0: what the model says
-  std::int64_t chunk_tokens = 0;    // prompt tokens a step; 0: what fits 48 MiB of scratch
+  std::int64_t chunk_tokens = 0;    // prompt tokens a step; 0: default_chunk_tokens()
 };
+
+// Prompt tokens a step so that one layer's activations take about 32 MiB.
+std::int64_t default_chunk_tokens(const ArchSpec& spec);
 
 struct GenerationRequest {
   std::vector<std::int32_t> prompt;
