@@ -28,7 +28,12 @@ else()
   # research: OpenSSF compiler hardening guide; assertions of the library stay on for users too.
   add_compile_options(
     -D_GLIBCXX_ASSERTIONS -fstack-protector-strong -fstack-clash-protection
-    -fcf-protection=full -ftrivial-auto-var-init=zero -fstrict-flex-arrays=3)
+    -ftrivial-auto-var-init=zero -fstrict-flex-arrays=3)
+  if(CMAKE_SYSTEM_PROCESSOR STREQUAL "aarch64")
+    add_compile_options(-mbranch-protection=standard)
+  else()
+    add_compile_options(-fcf-protection=full)
+  endif()
   if(NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
     add_compile_options(-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
   endif()

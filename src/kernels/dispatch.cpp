@@ -23,6 +23,9 @@ constexpr Isa kIsas[] = {
     {&internal::kAvx2VnniKernels,
      [](const CpuInfo& cpu) { return cpu.avx2 && cpu.fma && cpu.f16c && cpu.avx_vnni; }},
     {&internal::kAvx2Kernels, [](const CpuInfo& cpu) { return cpu.avx2 && cpu.fma && cpu.f16c; }},
+#elif defined(__aarch64__)
+    {&internal::kNeonDotprodKernels, [](const CpuInfo& cpu) { return cpu.neon && cpu.dotprod; }},
+    {&internal::kNeonKernels, [](const CpuInfo& cpu) { return cpu.neon; }},
 #endif
     {&internal::kScalarKernels, [](const CpuInfo&) { return true; }},
 };

@@ -11,6 +11,8 @@ namespace bantam::internal {
 extern const KernelTable kScalarKernels;
 #if defined(__x86_64__)
 extern const KernelTable kAvx2Kernels, kAvx2VnniKernels, kAvx512Kernels, kAvx512VnniKernels;
+#elif defined(__aarch64__)
+extern const KernelTable kNeonKernels, kNeonDotprodKernels;
 #endif
 
 // As bantam::choose_kernels, for a machine with those features.

@@ -39,7 +39,11 @@ TEST(ChooseKernels, AnUnknownNameIsAnErrorThatListsWhatThereIs) {
 TEST(ChooseKernels, OneThatThisMachineLacksIsAnErrorNotAnIllegalInstruction) {
   CpuInfo old;  // has nothing
   old.avx2 = old.fma = true;
+#if defined(__aarch64__)
+  const auto chosen = internal::choose_kernels("neon", old);
+#else
   const auto chosen = internal::choose_kernels("avx2", old);  // no F16C
+#endif
   ASSERT_FALSE(chosen.has_value());
   EXPECT_EQ(chosen.error().code, "isa_unsupported");
   EXPECT_THAT(chosen.error().hint, testing::HasSubstr("scalar"));
@@ -57,6 +61,14 @@ TEST(ChooseKernels, EachFeatureSetGetsItsTable) {
   EXPECT_EQ((*internal::choose_kernels("", cpu))->name, "avx512");
   cpu.avx512_vnni = true;
   EXPECT_EQ((*internal::choose_kernels("", cpu))->name, "avx512vnni");
+}
+#elif defined(__aarch64__)
+TEST(ChooseKernels, EachFeatureSetGetsItsTable) {
+  CpuInfo cpu;
+  cpu.neon = true;
+  EXPECT_EQ((*internal::choose_kernels("", cpu))->name, "neon");
+  cpu.dotprod = true;
+  EXPECT_EQ((*internal::choose_kernels("", cpu))->name, "neon-dotprod");
 }
 #endif
 

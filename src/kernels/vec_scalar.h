@@ -1,5 +1,5 @@
-// The vocabulary of vectors, in plain C++: what vec_avx2.h and vec_avx512.h must equal, bit for
-// bit.
+// The vocabulary of vectors, in plain C++: what vec_avx2.h, vec_avx512.h and vec_neon.h must equal,
+// bit for bit.
 //
 // Included once a translation unit, inside that instruction set's namespace and target region, so
 // there is neither an include guard nor an #include: isa_*.cpp bring the standard headers.

@@ -1,0 +1,346 @@
+// The vocabulary of vec_scalar.h, which says what each word means, in the Advanced SIMD of ARMv8.0:
+// four registers for one. The products are in products_neon.h or products_neon_dotprod.h.
+
+inline constexpr int kLanes = 16;
+inline constexpr int kWideTokens = 4, kFloatRows = 2, kFloatTokens = 2;
+
+struct Floats {
+  float32x4_t v[4];
+};
+struct Ints {
+  int32x4_t v[4];
+};
+struct Bytes {
+  uint8x16_t v[4];
+};
+struct Mask {
+  uint32x4_t v[4];
+};
+
+// --- Floats -------------------------------------------------------------------------------------
+
+inline Floats splat(float x) {
+  const float32x4_t v = vdupq_n_f32(x);
+  return {v, v, v, v};
+}
+inline Floats load(const float* p) {
+  return {vld1q_f32(p), vld1q_f32(p + 4), vld1q_f32(p + 8), vld1q_f32(p + 12)};
+}
+inline void store(float* p, const Floats& x) {
+  for (int i = 0; i < 4; ++i) vst1q_f32(p + 4 * i, x.v[i]);
+}
+inline Floats load_part(const float* p, std::int64_t n) {
+  float part[16] = {};
+  std::memcpy(part, p, static_cast<std::size_t>(n) * sizeof(float));
+  return load(part);
+}
+inline void store_part(float* p, const Floats& x, std::int64_t n) {
+  float part[16];
+  store(part, x);
+  std::memcpy(p, part, static_cast<std::size_t>(n) * sizeof(float));
+}
+inline Floats add(const Floats& x, const Floats& y) {
+  Floats r;
+  for (int i = 0; i < 4; ++i) r.v[i] = vaddq_f32(x.v[i], y.v[i]);
+  return r;
+}
+inline Floats sub(const Floats& x, const Floats& y) {
+  Floats r;
+  for (int i = 0; i < 4; ++i) r.v[i] = vsubq_f32(x.v[i], y.v[i]);
+  return r;
+}
+inline Floats mul(const Floats& x, const Floats& y) {
+  Floats r;
+  for (int i = 0; i < 4; ++i) r.v[i] = vmulq_f32(x.v[i], y.v[i]);
+  return r;
+}
+inline Floats div(const Floats& x, const Floats& y) {
+  Floats r;
+  for (int i = 0; i < 4; ++i) r.v[i] = vdivq_f32(x.v[i], y.v[i]);
+  return r;
+}
+inline Floats fma(const Floats& x, const Floats& y, const Floats& z) {
+  Floats r;
+  for (int i = 0; i < 4; ++i) r.v[i] = vfmaq_f32(z.v[i], x.v[i], y.v[i]);
+  return r;
+}
+// Not vmaxq and vminq, which give NaN where either operand is one.
+inline Floats maximum(const Floats& x, const Floats& y) {
+  Floats r;
+  for (int i = 0; i < 4; ++i) r.v[i] = vbslq_f32(vcgtq_f32(x.v[i], y.v[i]), x.v[i], y.v[i]);
+  return r;
+}
+inline Floats minimum(const Floats& x, const Floats& y) {
+  Floats r;
+  for (int i = 0; i < 4; ++i) r.v[i] = vbslq_f32(vcltq_f32(x.v[i], y.v[i]), x.v[i], y.v[i]);
+  return r;
+}
+inline Mask less(const Floats& x, const Floats& y) {
+  Mask r;
+  for (int i = 0; i < 4; ++i) r.v[i] = vcltq_f32(x.v[i], y.v[i]);
+  return r;
+}
+inline Floats select(const Mask& m, const Floats& yes, const Floats& no) {
+  Floats r;
+  for (int i = 0; i < 4; ++i) r.v[i] = vbslq_f32(m.v[i], yes.v[i], no.v[i]);
+  return r;
+}
+// Eight lanes added in halves.
+inline float sum_half(float32x4_t low, float32x4_t high) {
+  const float32x4_t b = vaddq_f32(low, high);
+  return vpadds_f32(vadd_f32(vget_low_f32(b), vget_high_f32(b)));
+}
+inline float sum(const Floats& x) {
+  return sum_half(vaddq_f32(x.v[0], x.v[2]), vaddq_f32(x.v[1], x.v[3]));
+}
+inline void half_sums(const Floats& x, float& low, float& high) {
+  low = sum_half(x.v[0], x.v[1]);
+  high = sum_half(x.v[2], x.v[3]);
+}
+inline Floats join(float low, float high) {
+  const float32x4_t a = vdupq_n_f32(low), b = vdupq_n_f32(high);
+  return {a, a, b, b};
+}
+inline float32x4_t splat_f16(const void* p) {
+  std::uint16_t bits;
+  std::memcpy(&bits, p, 2);
+  return vcvt_f32_f16(vreinterpret_f16_u16(vdup_n_u16(bits)));
+}
+inline Floats join_f16(const void* low, const void* high) {
+  const float32x4_t a = splat_f16(low), b = splat_f16(high);
+  return {a, a, b, b};
+}
+inline Floats load_twice(const float* p) {
+  const float32x4_t a = vld1q_f32(p), b = vld1q_f32(p + 4);
+  return {a, b, a, b};
+}
+inline void store_halves(float* low, float* high, const Floats& x) {
+  vst1q_f32(low, x.v[0]);
+  vst1q_f32(low + 4, x.v[1]);
+  vst1q_f32(high, x.v[2]);
+  vst1q_f32(high + 4, x.v[3]);
+}
+inline Floats from_f16(const std::uint16_t* p) {
+  Floats r;
+  for (int i = 0; i < 4; ++i) r.v[i] = vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p + 4 * i)));
+  return r;
+}
+inline Floats from_bf16(const std::uint16_t* p) {
+  Floats r;
+  for (int i = 0; i < 4; ++i) r.v[i] = vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p + 4 * i), 16));
+  return r;
+}
+inline void to_f16(std::uint16_t* p, const Floats& x) {
+  for (int i = 0; i < 4; ++i) vst1_u16(p + 4 * i, vreinterpret_u16_f16(vcvt_f16_f32(x.v[i])));
+}
+
+// --- Ints ---------------------------------------------------------------------------------------
+
+inline Ints splat_int(std::int32_t x) {
+  const int32x4_t v = vdupq_n_s32(x);
+  return {v, v, v, v};
+}
+inline Ints load_ints(const std::int32_t* p) {
+  return {vld1q_s32(p), vld1q_s32(p + 4), vld1q_s32(p + 8), vld1q_s32(p + 12)};
+}
+inline void store_ints(std::int32_t* p, const Ints& x) {
+  for (int i = 0; i < 4; ++i) vst1q_s32(p + 4 * i, x.v[i]);
+}
+inline Ints add(const Ints& x, const Ints& y) {
+  Ints r;
+  for (int i = 0; i < 4; ++i) r.v[i] = vaddq_s32(x.v[i], y.v[i]);
+  return r;
+}
+inline Ints sub(const Ints& x, const Ints& y) {
+  Ints r;
+  for (int i = 0; i < 4; ++i) r.v[i] = vsubq_s32(x.v[i], y.v[i]);
+  return r;
+}
+inline Ints mul(const Ints& x, const Ints& y) {
+  Ints r;
+  for (int i = 0; i < 4; ++i) r.v[i] = vmulq_s32(x.v[i], y.v[i]);
+  return r;
+}
+inline Ints bit_and(const Ints& x, const Ints& y) {
+  Ints r;
+  for (int i = 0; i < 4; ++i) r.v[i] = vandq_s32(x.v[i], y.v[i]);
+  return r;
+}
+inline Ints maximum(const Ints& x, const Ints& y) {
+  Ints r;
+  for (int i = 0; i < 4; ++i) r.v[i] = vmaxq_s32(x.v[i], y.v[i]);
+  return r;
+}
+inline std::int32_t largest(const Ints& x) {
+  return vmaxvq_s32(vmaxq_s32(vmaxq_s32(x.v[0], x.v[1]), vmaxq_s32(x.v[2], x.v[3])));
+}
+template <int kBits>
+inline Ints shift_left(const Ints& x) {
+  Ints r;
+  for (int i = 0; i < 4; ++i) r.v[i] = vshlq_n_s32(x.v[i], kBits);
+  return r;
+}
+template <int kBits>
+inline Ints shift_right(const Ints& x) {
+  Ints r;
+  for (int i = 0; i < 4; ++i) r.v[i] = vshrq_n_s32(x.v[i], kBits);
+  return r;
+}
+inline Floats to_floats(const Ints& x) {
+  Floats r;
+  for (int i = 0; i < 4; ++i) r.v[i] = vcvtq_f32_s32(x.v[i]);
+  return r;
+}
+inline Ints to_ints(const Floats& x) {
+  Ints r;
+  for (int i = 0; i < 4; ++i) r.v[i] = vcvtnq_s32_f32(x.v[i]);
+  return r;
+}
+inline Ints as_ints(const Floats& x) {
+  Ints r;
+  for (int i = 0; i < 4; ++i) r.v[i] = vreinterpretq_s32_f32(x.v[i]);
+  return r;
+}
+inline Floats as_floats(const Ints& x) {
+  Floats r;
+  for (int i = 0; i < 4; ++i) r.v[i] = vreinterpretq_f32_s32(x.v[i]);
+  return r;
+}
+inline int32x4_t widen_low(int16x8_t x) { return vmovl_s16(vget_low_s16(x)); }
+inline int32x4_t widen_high(int16x8_t x) { return vmovl_high_s16(x); }
+inline Ints widen(std::uint64_t low, std::uint64_t high) {
+  const int16x8_t a = vreinterpretq_s16_u16(vmovl_u8(vcreate_u8(low)));
+  const int16x8_t b = vreinterpretq_s16_u16(vmovl_u8(vcreate_u8(high)));
+  return {widen_low(a), widen_high(a), widen_low(b), widen_high(b)};
+}
+inline Ints widen_signed(const std::int8_t* p) {
+  const int16x8_t a = vmovl_s8(vld1_s8(p)), b = vmovl_s8(vld1_s8(p + 8));
+  return {widen_low(a), widen_high(a), widen_low(b), widen_high(b)};
+}
+inline void narrow(std::int8_t* p, const Ints& x) {
+  vst1_s8(p, vmovn_s16(vcombine_s16(vmovn_s32(x.v[0]), vmovn_s32(x.v[1]))));
+  vst1_s8(p + 8, vmovn_s16(vcombine_s16(vmovn_s32(x.v[2]), vmovn_s32(x.v[3]))));
+}
+
+// --- Bytes --------------------------------------------------------------------------------------
+
+inline const std::uint8_t* bytes_at(const void* p) { return static_cast<const std::uint8_t*>(p); }
+
+inline Bytes splat_byte(std::uint8_t x) {
+  const uint8x16_t v = vdupq_n_u8(x);
+  return {v, v, v, v};
+}
+inline Bytes load_two(const void* low, const void* high) {
+  return {vld1q_u8(bytes_at(low)), vld1q_u8(bytes_at(low) + 16), vld1q_u8(bytes_at(high)),
+          vld1q_u8(bytes_at(high) + 16)};
+}
+inline Bytes load_bytes(const void* p) { return load_two(p, bytes_at(p) + 32); }
+inline void store_bytes(void* p, const Bytes& x) {
+  for (int i = 0; i < 4; ++i) vst1q_u8(static_cast<std::uint8_t*>(p) + 16 * i, x.v[i]);
+}
+inline Bytes load_four(const void* p) {
+  std::uint32_t x;
+  std::memcpy(&x, p, sizeof x);
+  const uint8x16_t v = vreinterpretq_u8_u32(vdupq_n_u32(x));
+  return {v, v, v, v};
+}
+// 16-bit lanes; the instruction has no shift by nothing.
+template <int kBits>
+inline uint8x16_t lanes_right(uint8x16_t x) {
+  if constexpr (kBits == 0)
+    return x;
+  else
+    return vreinterpretq_u8_u16(vshrq_n_u16(vreinterpretq_u16_u8(x), kBits));
+}
+template <int kLow, int kHigh>
+inline Bytes load_shifted(const void* p) {
+  const uint8x16_t a = vld1q_u8(bytes_at(p)), b = vld1q_u8(bytes_at(p) + 16);
+  return {lanes_right<kLow>(a), lanes_right<kLow>(b), lanes_right<kHigh>(a), lanes_right<kHigh>(b)};
+}
+inline Bytes load_nibbles(const void* low, const void* high) {
+  const uint8x16_t a = vld1q_u8(bytes_at(low)), b = vld1q_u8(bytes_at(high));
+  const uint8x16_t mask = vdupq_n_u8(15);
+  return {vandq_u8(a, mask), vshrq_n_u8(a, 4), vandq_u8(b, mask), vshrq_n_u8(b, 4)};
+}
+inline Bytes bit_and(const Bytes& x, const Bytes& y) {
+  Bytes r;
+  for (int i = 0; i < 4; ++i) r.v[i] = vandq_u8(x.v[i], y.v[i]);
+  return r;
+}
+inline Bytes bit_or(const Bytes& x, const Bytes& y) {
+  Bytes r;
+  for (int i = 0; i < 4; ++i) r.v[i] = vorrq_u8(x.v[i], y.v[i]);
+  return r;
+}
+template <int kBits>
+inline Bytes shift_right(const Bytes& x) {
+  Bytes r;
+  for (int i = 0; i < 4; ++i) r.v[i] = lanes_right<kBits>(x.v[i]);
+  return r;
+}
+template <int kBits>
+inline Bytes shift_left(const Bytes& x) {
+  Bytes r;
+  for (int i = 0; i < 4; ++i)
+    r.v[i] = vreinterpretq_u8_u16(vshlq_n_u16(vreinterpretq_u16_u8(x.v[i]), kBits));
+  return r;
+}
+inline Bytes where_set(std::uint64_t bits, std::uint8_t value) {
+  const uint8x8_t each = vcreate_u8(0x8040201008040201u);
+  const uint8x16_t all = vdupq_n_u8(value);
+  Bytes r;
+  for (int i = 0; i < 4; ++i) {
+    const uint8x16_t copies =
+        vcombine_u8(vdup_n_u8(static_cast<std::uint8_t>(bits >> (16 * i))),
+                    vdup_n_u8(static_cast<std::uint8_t>(bits >> (16 * i + 8))));
+    r.v[i] = vandq_u8(vtstq_u8(copies, vcombine_u8(each, each)), all);
+  }
+  return r;
+}
+inline Bytes look_up(const Bytes& indices, const std::int8_t* table) {
+  const uint8x16_t levels = vreinterpretq_u8_s8(vld1q_s8(table));
+  Bytes r;
+  for (int i = 0; i < 4; ++i) r.v[i] = vqtbl1q_u8(levels, indices.v[i]);
+  return r;
+}
+
+inline uint32x4_t low_pairs(uint32x4_t x, uint32x4_t y) {
+  return vreinterpretq_u32_u64(vtrn1q_u64(vreinterpretq_u64_u32(x), vreinterpretq_u64_u32(y)));
+}
+inline uint32x4_t high_pairs(uint32x4_t x, uint32x4_t y) {
+  return vreinterpretq_u32_u64(vtrn2q_u64(vreinterpretq_u64_u32(x), vreinterpretq_u64_u32(y)));
+}
+// Squares of 4 x 4 words.
+inline void transpose(const std::uint8_t* rows, std::size_t stride, Bytes (&out)[16]) {
+  for (std::size_t g = 0; g < 4; ++g) {
+    for (std::size_t c = 0; c < 4; ++c) {
+      uint32x4_t row[4];
+      for (std::size_t i = 0; i < 4; ++i)
+        row[i] = vreinterpretq_u32_u8(vld1q_u8(rows + (4 * g + i) * stride + 16 * c));
+      const uint32x4_t even01 = vtrn1q_u32(row[0], row[1]), odd01 = vtrn2q_u32(row[0], row[1]);
+      const uint32x4_t even23 = vtrn1q_u32(row[2], row[3]), odd23 = vtrn2q_u32(row[2], row[3]);
+      out[4 * c].v[g] = vreinterpretq_u8_u32(low_pairs(even01, even23));
+      out[4 * c + 1].v[g] = vreinterpretq_u8_u32(low_pairs(odd01, odd23));
+      out[4 * c + 2].v[g] = vreinterpretq_u8_u32(high_pairs(even01, even23));
+      out[4 * c + 3].v[g] = vreinterpretq_u8_u32(high_pairs(odd01, odd23));
+    }
+  }
+}
+
+// --- Sums of products ---------------------------------------------------------------------------
+
+inline Ints sums_of_four(const Ints (&x)[4]) {
+  Ints r;
+  for (int i = 0; i < 4; ++i) {
+    const int32x4_t* v = x[i].v;
+    r.v[i] = vpaddq_s32(vpaddq_s32(v[0], v[1]), vpaddq_s32(v[2], v[3]));
+  }
+  return r;
+}
+inline Ints sums_of_two(const Ints& a, const Ints& b) {
+  return {vpaddq_s32(a.v[0], a.v[1]), vpaddq_s32(a.v[2], a.v[3]), vpaddq_s32(b.v[0], b.v[1]),
+          vpaddq_s32(b.v[2], b.v[3])};
+}
+inline Ints sums_of_eight(const Ints (&a)[4], const Ints (&b)[4]) {
+  return sums_of_two(sums_of_four(a), sums_of_four(b));
+}
