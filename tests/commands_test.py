@@ -54,6 +54,16 @@ class CommandsTest(unittest.TestCase):
             self.assertIn("/no/such/model.gguf", done.stderr, command)
             self.assertEqual(json.loads(done.stdout)["error"]["code"], "file_not_found", command)
 
+    def test_peaks_are_measured_without_a_model(self):
+        document = json.loads(run("bench", "--peaks", "--threads", "1", "--json").stdout)
+        (one,) = document["peaks"]["by_threads"]
+        for peak in ("read_bytes_per_s", "int8_ops_per_s", "bf16_ops_per_s", "f32_ops_per_s"):
+            self.assertGreater(one[peak], 0, peak)
+            self.assertEqual(document["peaks"][peak], one[peak], peak)
+        done = run("bench", "--json")
+        self.assertEqual(done.returncode, 64)
+        self.assertEqual(json.loads(done.stdout)["error"]["code"], "missing_argument")
+
     def test_a_full_disk_is_an_error(self):
         with open("/dev/full", "w", encoding="utf8") as full:
             done = subprocess.run([BINARY, "help"], stdout=full, stderr=subprocess.PIPE, text=True,

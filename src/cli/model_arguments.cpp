@@ -15,13 +15,13 @@ bool read_number(std::string_view text, Number& number) {
 }  // namespace
 
 void add_engine_options(Options& options, EngineArguments& arguments, ModelOption model) {
-  const bool flag = model == ModelOption::kFlag;
+  const bool flag = model != ModelOption::kPositional;
   options.add(arguments.model, {.flag = flag ? "--model" : "",
                                 .letter = flag ? 'm' : '\0',
                                 .value = "MODEL",
                                 .help = "a GGUF file, a Hugging Face folder, or a name that "
                                         "`bantam list` shows",
-                                .required = true});
+                                .required = model != ModelOption::kOptionalFlag});
   options.add(arguments.context,
               {.flag = "--context",
                .value = "N",

@@ -20,8 +20,9 @@ struct EngineArguments {
   std::string isa;
 };
 
-// --context, --kv, --isa, and the model as -m or as the first positional.
-enum class ModelOption : std::uint8_t { kFlag, kPositional };
+// --context, --kv, --isa, and the model as -m (which may be left out where it is optional) or as
+// the first positional.
+enum class ModelOption : std::uint8_t { kFlag, kOptionalFlag, kPositional };
 void add_engine_options(Options& options, EngineArguments& arguments, ModelOption model);
 EngineOptions engine_options(const EngineArguments& arguments, const CommandContext& context);
 

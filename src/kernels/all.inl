@@ -7,5 +7,6 @@
 #include "kernels/matmul_float.inl"
 #include "kernels/rowwise.inl"
 #include "kernels/attention.inl"
+#include "kernels/peaks.inl"
 #include "kernels/table.inl"
 // clang-format on

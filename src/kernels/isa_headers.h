@@ -15,5 +15,6 @@
 
 #include "kernels/attention.h"
 #include "kernels/kernels.h"
+#include "kernels/peaks.h"
 #include "tensor/dtype.h"
 #include "tensor/storage_types.h"

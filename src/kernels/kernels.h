@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "kernels/peaks.h"
 #include "tensor/dtype.h"
 
 namespace bantam {
@@ -111,6 +112,9 @@ struct KernelTable {
   // --- attention.h
   void (*attend_f32)(const AttentionSpan& span);
   void (*attend_f16)(const AttentionSpan& span);
+
+  // --- peaks.h
+  PeakLoops peaks;
 };
 
 // Scratch of one thread for IntegerDot::wide, 64-byte aligned: a panel of 16 rows.

@@ -46,5 +46,6 @@ constexpr KernelTable make_table(std::string_view name) {
       .from_bf16 = row_from_bf16,
       .attend_f32 = attend<F32Weights>,
       .attend_f16 = attend<F16Weights>,
+      .peaks = {.int8 = peak_int8, .bf16 = peak_widened_bf16, .f32 = peak_f32, .read = peak_read},
   };
 }

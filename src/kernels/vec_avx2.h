@@ -2,7 +2,7 @@
 // registers for one. The products are in products_avx2.h or products_avx2vnni.h.
 
 inline constexpr int kLanes = 16;
-inline constexpr int kWideTokens = 2, kFloatRows = 2, kFloatTokens = 2;
+inline constexpr int kWideTokens = 2, kFloatRows = 2, kFloatTokens = 2, kPeakChains = 5;
 
 struct Floats {
   __m256 a, b;
@@ -24,6 +24,9 @@ inline __m128i load_quarter(const void* p) {
   return _mm_loadu_si128(static_cast<const __m128i_u*>(p));
 }
 inline void store_half(void* p, __m256i x) { _mm256_storeu_si256(static_cast<__m256i_u*>(p), x); }
+
+inline void opaque(Floats& x) { asm volatile("" : "+x"(x.a), "+x"(x.b)); }
+inline void opaque(Bytes& x) { asm volatile("" : "+x"(x.a), "+x"(x.b)); }
 
 // --- Floats -------------------------------------------------------------------------------------
 

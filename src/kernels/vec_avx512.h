@@ -2,7 +2,7 @@
 // The products are in products_avx512.h or products_avx512vnni.h.
 
 inline constexpr int kLanes = 16;
-inline constexpr int kWideTokens = 8, kFloatRows = 4, kFloatTokens = 4;
+inline constexpr int kWideTokens = 8, kFloatRows = 4, kFloatTokens = 4, kPeakChains = 12;
 
 struct Floats {
   __m512 v;
@@ -16,6 +16,9 @@ struct Bytes {
 struct Mask {
   __mmask16 v;
 };
+
+inline void opaque(Floats& x) { asm volatile("" : "+v"(x.v)); }
+inline void opaque(Bytes& x) { asm volatile("" : "+v"(x.v)); }
 
 // --- Floats -------------------------------------------------------------------------------------
 

@@ -11,6 +11,8 @@ inline constexpr int kLanes = 16;
 // Tiles that fit the registers: tokens that share a pass over a panel (matmul_wide.inl; a power of
 // two), rows and tokens of a product of floats (matmul_float.inl).
 inline constexpr int kWideTokens = 2, kFloatRows = 2, kFloatTokens = 2;
+// Independent sums that keep the multipliers busy and fit the registers (peaks.inl).
+inline constexpr int kPeakChains = 2;
 
 struct Floats {
   float v[16];
@@ -24,6 +26,10 @@ struct Bytes {
 struct Mask {
   bool v[16];
 };
+
+// The compiler may assume nothing about the value from here on. Costs no instruction.
+inline void opaque(Floats& x) { asm volatile("" : "+m"(x)); }
+inline void opaque(Bytes& x) { asm volatile("" : "+m"(x)); }
 
 // --- Floats -------------------------------------------------------------------------------------
 

@@ -4,10 +4,13 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <fstream>
-#include <numeric>
+#include <limits>
+#include <span>
 
 #include "base/random.h"
+#include "kernels/matmul.h"
 #include "nn/cpu_ops.h"
 
 namespace bantam {
@@ -75,30 +78,6 @@ class Runner {
   std::int64_t position_ = 0;
 };
 
-// What generating one token reads: every weight, but of the embedding only one row, unless the
-// head is tied to it.
-std::uint64_t weight_bytes_per_step(const Decoder& decoder) {
-  const DecoderWeights& weights = decoder.weights();
-  std::uint64_t total = weights.head.weight.bytes();
-  const auto count = [&](const Linear& linear) {
-    if (linear.weight.data != nullptr) total += linear.weight.bytes();
-  };
-  for (std::size_t i = 0; i < weights.layers.size(); ++i) {
-    const LayerWeights& layer = weights.layers[i];
-    for (const Linear* linear : {&layer.query, &layer.key, &layer.value, &layer.output, &layer.gate,
-                                 &layer.up, &layer.down, &layer.router}) {
-      count(*linear);
-    }
-    const auto used = static_cast<std::size_t>(decoder.spec().layers[i].experts_used);
-    for (const auto* stack : {&layer.experts.gate, &layer.experts.up, &layer.experts.down}) {
-      for (std::size_t expert = 0; expert < std::min(used, stack->size()); ++expert) {
-        count((*stack)[expert]);
-      }
-    }
-  }
-  return total;
-}
-
 // Of the process, now: the second number of /proc/self/statm, in pages.
 std::uint64_t resident_bytes() {
   std::uint64_t pages = 0, resident = 0;
@@ -106,14 +85,10 @@ std::uint64_t resident_bytes() {
   return resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
-Result<double> prompt_seconds(Runner& runner, std::int64_t tokens, std::int64_t chunk) {
+Result<double> prompt_seconds(Runner& runner, std::span<const std::int64_t> chunks) {
   runner.rewind();
   const Clock::time_point start = Clock::now();
-  for (std::int64_t done = 0; done < tokens;) {
-    const std::int64_t count = std::min(chunk, tokens - done);
-    TRY(runner.step(count));
-    done += count;
-  }
+  for (const std::int64_t chunk : chunks) TRY(runner.step(chunk));
   return seconds_since(start);
 }
 
@@ -125,81 +100,183 @@ Result<double> generate_seconds(Runner& runner, std::int64_t tokens) {
   return seconds_since(start);
 }
 
+// Adds up what the matrices of a step cost.
+class WorkCounter {
+ public:
+  explicit WorkCounter(std::int64_t tokens) : tokens_(static_cast<double>(tokens)) {}
+
+  void add(const Linear& linear, double rows) { add(linear, rows, 1); }
+  void add(const Linear& linear) { add(linear, tokens_); }
+  // Of `all` experts each token uses `used`, any of them as likely as another.
+  void add_experts(const std::vector<Linear>& stack, std::int64_t used) {
+    if (stack.empty()) return;
+    const double share = static_cast<double>(used) / static_cast<double>(stack.size());
+    for (const Linear& expert : stack)
+      add(expert, tokens_ * share, 1 - std::pow(1 - share, tokens_));
+  }
+
+  StepWork work() const {
+    StepWork work = work_;
+    work.weight_bytes = static_cast<std::uint64_t>(bytes_);
+    return work;
+  }
+
+ private:
+  void add(const Linear& linear, double rows, double share_read) {
+    const TensorView& weight = linear.weight;
+    if (weight.data == nullptr) return;
+    bytes_ += static_cast<double>(weight.bytes()) * share_read;
+    double& operations =
+        has_integer_dot(weight.dtype) ? work_.int8_operations : work_.f32_operations;
+    operations += 2 * rows * static_cast<double>(weight.shape.elements());
+  }
+
+  double tokens_;
+  double bytes_ = 0;
+  StepWork work_;
+};
+
+// A figure from the best time of a run that took these steps.
+BenchmarkFigure figure_of(const Peaks& peaks, std::span<const StepWork> steps, double tokens,
+                          double seconds) {
+  double bytes = 0, operations = 0, computing = 0, least = 0;
+  for (const StepWork& step : steps) {
+    bytes += static_cast<double>(step.weight_bytes);
+    operations += step.int8_operations + step.f32_operations;
+    computing += step.compute_seconds_at(peaks);
+    least += step.seconds_at(peaks);
+  }
+  BenchmarkFigure figure;
+  figure.tokens_per_second = tokens / seconds;
+  figure.weight_bytes_per_second = bytes / seconds;
+  figure.operations_per_second = operations / seconds;
+  figure.share_of_read_bandwidth = figure.weight_bytes_per_second / peaks.read_bytes_per_second;
+  figure.share_of_arithmetic = computing / seconds;
+  figure.limit_tokens_per_second = tokens / least;
+  figure.share_of_limit = least / seconds;
+  return figure;
+}
+
+// Lengths of the steps in which a prompt is taken in.
+std::vector<std::int64_t> chunks_of(std::int64_t tokens, std::int64_t chunk) {
+  std::vector<std::int64_t> chunks(static_cast<std::size_t>(tokens / chunk), chunk);
+  if (tokens % chunk != 0) chunks.push_back(tokens % chunk);
+  return chunks;
+}
+
 }  // namespace
 
-double measure_read_bandwidth(ThreadPool& pool) {
-  constexpr std::size_t kWords = (512u << 20) / sizeof(std::uint64_t);
-  constexpr std::size_t kGrain = (4u << 20) / sizeof(std::uint64_t);
-  constexpr std::size_t kLine = 64 / sizeof(std::uint64_t);
-  constexpr std::size_t kAhead = 4096 / sizeof(std::uint64_t);  // past what hardware prefetches
-  constexpr int kPasses = 6;
-  const auto words = std::make_unique<std::uint64_t[]>(kWords);
-  // Written by the threads that will read, so that every page exists.
-  pool.parallel_for(kWords, kGrain, [&](std::size_t begin, std::size_t end, std::size_t) {
-    std::iota(&words[begin], &words[begin] + (end - begin), begin);
-  });
-  double best = 0;
-  std::vector<std::uint64_t> sums(pool.size() * kLine);  // a cache line each
-  for (int pass = 0; pass < kPasses; ++pass) {
-    const Clock::time_point start = Clock::now();
-    pool.parallel_for(kWords, kGrain, [&](std::size_t begin, std::size_t end, std::size_t worker) {
-      std::uint64_t sum = 0;
-      for (std::size_t line = begin; line < end; line += kLine) {
-        __builtin_prefetch(&words[std::min(line + kAhead, kWords - 1)]);
-        for (std::size_t i = line; i < line + kLine; ++i) sum += words[i];
-      }
-      sums[worker * kLine] += sum;
-    });
-    best =
-        std::max(best, static_cast<double>(kWords * sizeof(std::uint64_t)) / seconds_since(start));
-  }
-  // The sums are used, so that reading cannot be optimised away.
-  return std::accumulate(sums.begin(), sums.end(), std::uint64_t{0}) == 1 ? 0.0 : best;
+double StepWork::compute_seconds_at(const Peaks& peaks) const {
+  return int8_operations / peaks.int8_per_second + f32_operations / peaks.f32_per_second;
 }
+
+double StepWork::seconds_at(const Peaks& peaks) const {
+  return std::max(static_cast<double>(weight_bytes) / peaks.read_bytes_per_second,
+                  compute_seconds_at(peaks));
+}
+
+StepWork step_work(const Decoder& decoder, std::int64_t tokens, std::int64_t rows) {
+  const DecoderWeights& weights = decoder.weights();
+  WorkCounter counter(tokens);
+  for (std::size_t i = 0; i < weights.layers.size(); ++i) {
+    const LayerWeights& layer = weights.layers[i];
+    for (const Linear* linear : {&layer.query, &layer.key, &layer.value, &layer.output, &layer.gate,
+                                 &layer.up, &layer.down, &layer.router})
+      counter.add(*linear);
+    for (const auto* stack : {&layer.experts.gate, &layer.experts.up, &layer.experts.down})
+      counter.add_experts(*stack, decoder.spec().layers[i].experts_used);
+  }
+  counter.add(weights.head, static_cast<double>(rows));
+  return counter.work();
+}
+
+namespace {
+
+// One benchmark: the pool, the kernels and the peaks that its parts share.
+class Benchmark {
+ public:
+  Benchmark(const Decoder& decoder, const KernelTable& kernels, const BenchmarkOptions& options)
+      : decoder_(decoder),
+        kernels_(kernels),
+        options_(options),
+        pool_(options.engine.threads),
+        meter_(kernels) {
+    const StepWork token = step_work(decoder, 1, 1);
+    report_.isa = std::string(kernels.name);
+    report_.threads = pool_.size();
+    report_.weight_bytes = token.weight_bytes;
+    report_.float_weights = token.f32_operations > token.int8_operations;
+    report_.peaks = meter_.measure(pool_);
+  }
+
+  Result<void> prompt() {
+    meter_.raise(report_.peaks, pool_);
+    const std::vector<std::int64_t> chunks =
+        chunks_of(options_.prompt, default_chunk_tokens(decoder_.spec()));
+    Runner runner = runner_of(1, options_.prompt);
+    double best = std::numeric_limits<double>::infinity();
+    for (std::int64_t i = 0; i < options_.repeats; ++i)
+      best = std::min(best, TRY(prompt_seconds(runner, chunks)));
+    std::vector<StepWork> steps;
+    for (const std::int64_t chunk : chunks) steps.push_back(step_work(decoder_, chunk, 1));
+    report_.prompt = figure_of(report_.peaks, steps, static_cast<double>(options_.prompt), best);
+    remember_memory(runner);
+    return {};
+  }
+
+  Result<void> generate(std::int64_t sequences) {
+    meter_.raise(report_.peaks, pool_);
+    Runner runner = runner_of(sequences, options_.generate + 1);
+    double best = std::numeric_limits<double>::infinity();
+    for (std::int64_t i = 0; i < options_.repeats; ++i)
+      best = std::min(best, TRY(generate_seconds(runner, options_.generate)));
+    const std::vector<StepWork> steps(static_cast<std::size_t>(options_.generate),
+                                      step_work(decoder_, sequences, sequences));
+    report_.generate.push_back(
+        figure_of(report_.peaks, steps, static_cast<double>(options_.generate * sequences), best));
+    report_.generate.back().sequences = sequences;
+    remember_memory(runner);
+    return {};
+  }
+
+  const BenchmarkReport& report() const { return report_; }
+
+ private:
+  Runner runner_of(std::int64_t sequences, std::int64_t tokens) {
+    return Runner(decoder_, kernels_, pool_, options_.engine.kv_dtype, sequences, tokens);
+  }
+  void remember_memory(const Runner& runner) {
+    report_.kv_bytes = std::max(report_.kv_bytes, runner.kv_bytes());
+    report_.resident_bytes = std::max(report_.resident_bytes, resident_bytes());
+  }
+
+  const Decoder& decoder_;
+  const KernelTable& kernels_;
+  const BenchmarkOptions& options_;
+  ThreadPool pool_;
+  PeakMeter meter_;
+  BenchmarkReport report_;
+};
+
+}  // namespace
 
 Result<BenchmarkReport> run_benchmark(const std::shared_ptr<const Decoder>& decoder,
                                       const BenchmarkOptions& options,
                                       const std::function<void(std::string_view)>& progress) {
   const KernelTable* kernels = TRY(choose_kernels(options.engine.isa));
-  ThreadPool pool(options.engine.threads);
-  BenchmarkReport report{.isa = std::string(kernels->name), .threads = pool.size()};
-  report.weight_bytes = weight_bytes_per_step(*decoder);
-
-  progress("memory bandwidth");
-  report.read_bytes_per_second = measure_read_bandwidth(pool);
-
+  progress("the machine's peaks");
+  Benchmark benchmark(*decoder, *kernels, options);
   if (options.prompt > 0) {
     progress(fmt::format("prompt of {} tokens", options.prompt));
-    Runner runner(*decoder, *kernels, pool, options.engine.kv_dtype, 1, options.prompt);
-    const std::int64_t chunk = default_chunk_tokens(decoder->spec());
-    for (std::int64_t i = 0; i < options.repeats; ++i) {
-      const double seconds = TRY(prompt_seconds(runner, options.prompt, chunk));
-      report.prompt_tokens_per_second =
-          std::max(report.prompt_tokens_per_second, static_cast<double>(options.prompt) / seconds);
-    }
-    report.kv_bytes = runner.kv_bytes();
-    report.resident_bytes = resident_bytes();
+    TRY(benchmark.prompt());
   }
-  if (options.generate == 0) return report;
-  for (const std::int64_t sequences : options.batch) {
-    progress(fmt::format("{} tokens of {} sequences", options.generate, sequences));
-    Runner runner(*decoder, *kernels, pool, options.engine.kv_dtype, sequences,
-                  options.generate + 1);
-    BenchmarkRate rate{.sequences = sequences};
-    for (std::int64_t i = 0; i < options.repeats; ++i) {
-      const double seconds = TRY(generate_seconds(runner, options.generate));
-      const double steps = static_cast<double>(options.generate) / seconds;
-      rate.tokens_per_second =
-          std::max(rate.tokens_per_second, steps * static_cast<double>(sequences));
+  if (options.generate > 0) {
+    for (const std::int64_t sequences : options.batch) {
+      progress(fmt::format("{} tokens of {} sequences", options.generate, sequences));
+      TRY(benchmark.generate(sequences));
     }
-    rate.weight_bytes_per_second = rate.tokens_per_second / static_cast<double>(sequences) *
-                                   static_cast<double>(report.weight_bytes);
-    rate.share_of_read_bandwidth = rate.weight_bytes_per_second / report.read_bytes_per_second;
-    report.kv_bytes = std::max(report.kv_bytes, runner.kv_bytes());
-    report.resident_bytes = std::max(report.resident_bytes, resident_bytes());
-    report.generate.push_back(rate);
   }
-  return report;
+  return benchmark.report();
 }
 
 }  // namespace bantam

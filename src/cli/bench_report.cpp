@@ -1,0 +1,103 @@
+#include "cli/bench_report.h"
+
+#include "cli/text.h"
+
+namespace bantam {
+namespace {
+
+// "2,028 Gop/s" without the comma: three digits and a unit of a thousand million.
+std::string operations(double per_second) { return fmt::format("{:.4g} Gop/s", per_second / 1e9); }
+
+std::string bytes_a_second(double rate) {
+  return human_bytes(static_cast<std::uint64_t>(rate)) + "/s";
+}
+
+std::string_view arithmetic(const BenchmarkReport& report) {
+  return report.float_weights ? "F32" : "int8";
+}
+
+std::string figure_text(const BenchmarkReport& report, const BenchmarkFigure& figure) {
+  std::string text = fmt::format("{:10.1f} tokens/s  ", figure.tokens_per_second);
+  text += fmt::format("{:3.0f} % of the read rate, {:3.0f} % of the {} peak; ",
+                      100 * figure.share_of_read_bandwidth, 100 * figure.share_of_arithmetic,
+                      arithmetic(report));
+  text += fmt::format("limit {:.1f}, {:.2f} x this", figure.limit_tokens_per_second,
+                      1 / figure.share_of_limit);
+  // Beyond the memory's rate by more than noise.
+  const bool cached = figure.share_of_read_bandwidth > 1.2;
+  return text + (cached ? " (the weights stay in the caches)\n" : "\n");
+}
+
+JsonObject figure_document(const BenchmarkReport& report, const BenchmarkFigure& figure) {
+  return {{"tokens_per_s", figure.tokens_per_second},
+          {"weight_bytes_per_s", figure.weight_bytes_per_second},
+          {"ops_per_s", figure.operations_per_second},
+          {"share_of_read_bandwidth", figure.share_of_read_bandwidth},
+          {report.float_weights ? "share_of_f32_peak" : "share_of_int8_peak",
+           figure.share_of_arithmetic},
+          {"limit_tokens_per_s", figure.limit_tokens_per_second},
+          {"share_of_limit", figure.share_of_limit}};
+}
+
+}  // namespace
+
+std::string peaks_text(std::string_view isa, std::span<const Peaks> peaks) {
+  std::string text =
+      fmt::format("peaks with the kernels {}\n{:>7}  {:>12}  {:>14}  {:>14}  {:>14}\n", isa,
+                  "threads", "memory reads", "int8", "BF16", "F32");
+  for (const Peaks& each : peaks) {
+    text +=
+        fmt::format("{:>7}  {:>12}  {:>14}  {:>14}  {:>14}\n", each.threads,
+                    bytes_a_second(each.read_bytes_per_second), operations(each.int8_per_second),
+                    operations(each.bf16_per_second), operations(each.f32_per_second));
+  }
+  return text;
+}
+
+std::string report_text(const BenchmarkReport& report, const BenchmarkOptions& options) {
+  std::string out = fmt::format(
+      "kernels {}, {} threads; memory reads {}, peaks int8 {}, F32 {}\n", report.isa,
+      report.threads, bytes_a_second(report.peaks.read_bytes_per_second),
+      operations(report.peaks.int8_per_second), operations(report.peaks.f32_per_second));
+  if (report.prompt)
+    out += fmt::format("prompt of {:>5}  ", options.prompt) + figure_text(report, *report.prompt);
+  for (const BenchmarkFigure& figure : report.generate)
+    out += fmt::format("generate, {:>3} at once", figure.sequences).substr(0, 23) +
+           figure_text(report, figure);
+  return out + fmt::format("memory: weights {}, keys and values {}, resident {}\n",
+                           human_bytes(report.weight_bytes), human_bytes(report.kv_bytes),
+                           human_bytes(report.resident_bytes));
+}
+
+JsonObject peaks_document(const Peaks& peaks) {
+  return {{"threads", peaks.threads},
+          {"read_bytes_per_s", peaks.read_bytes_per_second},
+          {"int8_ops_per_s", peaks.int8_per_second},
+          {"bf16_ops_per_s", peaks.bf16_per_second},
+          {"f32_ops_per_s", peaks.f32_per_second}};
+}
+
+JsonObject report_document(const BenchmarkReport& report, const BenchmarkOptions& options) {
+  JsonObject document{{"isa", report.isa},
+                      {"threads", report.threads},
+                      {"peaks", peaks_document(report.peaks)},
+                      {"memory", JsonObject{{"weight_bytes", report.weight_bytes},
+                                            {"kv_bytes", report.kv_bytes},
+                                            {"resident_bytes", report.resident_bytes}}}};
+  if (report.prompt) {
+    JsonObject prompt = figure_document(report, *report.prompt);
+    prompt["tokens"] = options.prompt;
+    document["prompt"] = std::move(prompt);
+  }
+  JsonArray batch;
+  for (const BenchmarkFigure& figure : report.generate) {
+    JsonObject one = figure_document(report, figure);
+    one["n"] = figure.sequences;
+    batch.push_back(std::move(one));
+  }
+  if (!batch.empty()) document["gen"] = batch.front();
+  document["batch"] = std::move(batch);
+  return document;
+}
+
+}  // namespace bantam
