@@ -2,7 +2,7 @@
 // four registers for one. The products are in products_neon.h or products_neon_dotprod.h.
 
 inline constexpr int kLanes = 16;
-inline constexpr int kWideTokens = 4, kFloatRows = 2, kFloatTokens = 2;
+inline constexpr int kWideTokens = 4, kFloatRows = 2, kFloatTokens = 2, kPeakChains = 5;
 
 struct Floats {
   float32x4_t v[4];
@@ -16,6 +16,13 @@ struct Bytes {
 struct Mask {
   uint32x4_t v[4];
 };
+
+inline void opaque(Floats& x) {
+  asm volatile("" : "+w"(x.v[0]), "+w"(x.v[1]), "+w"(x.v[2]), "+w"(x.v[3]));
+}
+inline void opaque(Bytes& x) {
+  asm volatile("" : "+w"(x.v[0]), "+w"(x.v[1]), "+w"(x.v[2]), "+w"(x.v[3]));
+}
 
 // --- Floats -------------------------------------------------------------------------------------
 
