@@ -12,9 +12,9 @@ namespace {
 constexpr int kNone = -1;  // not a GGUF type
 
 // In the order of DType, which the check below holds it to. The meaning of the bytes of each block
-// is in tensor/storage_types.h.
+// is in tensor/storage_types.h and storage_types_iqk.h.
 constexpr auto kTable = std::to_array<DTypeInfo>({
-    // type, name, gguf id, safetensors name, elements a block, bytes a block
+    // type, name, gguf id, safetensors name, elements a block, bytes a block, bytes before a row
     {DType::kF32, "F32", 0, "F32", 1, 4},
     {DType::kF16, "F16", 1, "F16", 1, 2},
     {DType::kBF16, "BF16", 30, "BF16", 1, 2},
@@ -54,12 +54,31 @@ constexpr auto kTable = std::to_array<DTypeInfo>({
     {DType::kNVFP4, "NVFP4", 40, "", 64, 36},
     {DType::kQ1_0, "Q1_0", 41, "", 128, 18},
     {DType::kQ2_0, "Q2_0", 42, "", 64, 18},
+    {DType::kQ6_0, "Q6_0", 133, "", 32, 26},
+    {DType::kIQ1_BN, "IQ1_BN", 134, "", 64, 13, 2},
+    {DType::kIQ2_BN, "IQ2_BN", 135, "", 64, 16, 4},
+    {DType::kQ8_KV, "Q8_KV", 151, "", 32, 32, 8},
+    {DType::kIQ2_K, "IQ2_K", 137, "", 256, 76},
+    {DType::kIQ3_K, "IQ3_K", 138, "", 256, 110},
+    {DType::kIQ4_K, "IQ4_K", 139, "", 256, 144},
+    {DType::kIQ5_K, "IQ5_K", 140, "", 256, 176},
+    {DType::kIQ6_K, "IQ6_K", 141, "", 256, 212},
+    {DType::kIQ2_KS, "IQ2_KS", 145, "", 256, 70, 2},
+    {DType::kIQ2_KL, "IQ2_KL", 157, "", 256, 86, 2},
+    {DType::kIQ3_KS, "IQ3_KS", 156, "", 256, 102, 2},
+    {DType::kIQ4_KS, "IQ4_KS", 144, "", 256, 136, 4},
+    {DType::kIQ4_KSS, "IQ4_KSS", 146, "", 256, 128, 4},
+    {DType::kIQ5_KS, "IQ5_KS", 152, "", 256, 168, 4},
+    {DType::kIQ1_KT, "IQ1_KT", 158, "", 256, 56, 4},
+    {DType::kIQ2_KT, "IQ2_KT", 153, "", 256, 68, 4},
+    {DType::kIQ3_KT, "IQ3_KT", 154, "", 256, 100, 4},
+    {DType::kIQ4_KT, "IQ4_KT", 155, "", 256, 128, 4},
 });
 
 static_assert([] {
   for (std::size_t i = 0; i < kTable.size(); ++i)
     if (static_cast<std::size_t>(kTable[i].type) != i) return false;
-  return kTable.size() == static_cast<std::size_t>(DType::kQ2_0) + 1;
+  return kTable.size() == static_cast<std::size_t>(DType::kIQ4_KT) + 1;
 }());
 
 constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
@@ -102,7 +121,9 @@ std::optional<std::uint64_t> row_bytes(DType type, std::uint64_t elements) {
   const DTypeInfo& row = dtype_info(type);
   if (elements % row.block_elements != 0) return std::nullopt;
   std::uint64_t bytes = 0;
-  if (__builtin_mul_overflow(elements / row.block_elements, std::uint64_t{row.block_bytes}, &bytes))
+  if (__builtin_mul_overflow(elements / row.block_elements, std::uint64_t{row.block_bytes},
+                             &bytes) ||
+      __builtin_add_overflow(bytes, std::uint64_t{row.row_header_bytes}, &bytes))
     return std::nullopt;
   return bytes;
 }

@@ -115,9 +115,10 @@ constexpr float e8m0_half_to_float(std::uint8_t bits) {
   return std::bit_cast<float>(bits < 2 ? 0x00200000u << bits : (bits - 1u) << 23);
 }
 
-// The scale of NVFP4: E4M3 without a sign, whose NaN code counts as zero.
+// The scale of NVFP4: E4M3 without a sign, whose NaN code counts as zero. (Nobody writes the top
+// bit; it is passed over, and 0xFF read as 480, as others do.)
 constexpr float ue4m3_to_float(std::uint8_t bits) {
-  return (bits & 0x7F) == 0x7F ? 0.0f : f8e4m3_to_float(bits & 0x7F);
+  return bits == 0x7F ? 0.0f : ieee_to_float<5, 3>(bits & 0x7Fu) * 256.0f;
 }
 
 // Levels of IQ4_NL and IQ4_XS, and twice the values of E2M1 (MXFP4, NVFP4).

@@ -1,5 +1,3 @@
-#include "tensor/storage_types.h"
-
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -8,6 +6,7 @@
 #include <limits>
 
 #include "base/random.h"
+#include "tensor/storage_types_iqk.h"
 
 namespace bantam {
 namespace {
@@ -15,6 +14,8 @@ namespace {
 template <typename Block>
 void expect_table_size() {
   EXPECT_EQ(sizeof(Block), dtype_info(Block::kType).block_bytes) << dtype_info(Block::kType).name;
+  EXPECT_EQ(row_header_size<Block>(), dtype_info(Block::kType).row_header_bytes)
+      << dtype_info(Block::kType).name;
   EXPECT_EQ(alignof(Block), 1u) << dtype_info(Block::kType).name;
 }
 template <typename... Blocks>
@@ -26,6 +27,31 @@ TEST(StorageTypes, BlocksHaveTheSizesOfTheTable) {
   expect_table_sizes<BlockQ4_0, BlockQ4_1, BlockQ5_0, BlockQ5_1, BlockQ8_0, BlockQ8_1, BlockIQ4_NL,
                      BlockMXFP4, BlockNVFP4, BlockQ1_0, BlockQ2_0, BlockQ2_K, BlockQ3_K, BlockQ4_K,
                      BlockQ5_K, BlockQ6_K, BlockQ8_K, BlockIQ4_XS, BlockTQ1_0, BlockTQ2_0>();
+  expect_table_sizes<BlockQ6_0, BlockIQ1_BN, BlockIQ2_BN, BlockQ8_KV, BlockIQ2_K, BlockIQ3_K,
+                     BlockIQ4_K, BlockIQ5_K, BlockIQ6_K, BlockIQ2_KS, BlockIQ3_KS, BlockIQ4_KS,
+                     BlockIQ4_KSS, BlockIQ5_KS, BlockIQ1_KT, BlockIQ2_KT, BlockIQ3_KT,
+                     BlockIQ4_KT>();
+}
+
+// Values come from four bytes of six bits, less their mean.
+TEST(StorageTypes, TrellisValuesFitASignedByte) {
+  EXPECT_EQ(trellis_value(0), -126);
+  EXPECT_EQ(trellis_value(~0u), 126);
+  EXPECT_EQ(trellis_value(0xC1C2C3C4u), 1 + 2 + 3 + 4 - 126);
+}
+
+// The two ways to write the levels of IQ6_K agree, and they rise.
+TEST(StorageTypes, LevelsOfIQ6_KAreTheCubic) {
+  EXPECT_EQ(kIQ6Levels[0], -127.0f);
+  for (std::size_t q = 0; q < 64; ++q) {
+    const double x = static_cast<double>(q);
+    EXPECT_NEAR(kIQ6Levels[q], -127 + 6.2568 * x - 0.11218 * x * x + 0.0011972 * x * x * x, 1e-4);
+    const float code = static_cast<float>(q);
+    const float fused =
+        std::fma(code, std::fma(code, std::fma(code, 0.0011972f, -0.11218f), 6.2568f), -127.0f);
+    EXPECT_EQ(kIQ6Levels[q], fused) << q;
+    if (q > 0) EXPECT_GT(kIQ6Levels[q], kIQ6Levels[q - 1]);
+  }
 }
 
 // A small float format, described by its definition: value = (-1)^s 2^(e - bias) 1.m, or
@@ -150,6 +176,8 @@ TEST(SmallFloats, Scales) {
     EXPECT_EQ(e8m0_half_to_float(static_cast<std::uint8_t>(code)), std::ldexp(1.0, code - 128));
   EXPECT_EQ(ue4m3_to_float(0x7F), 0.0f);
   EXPECT_EQ(ue4m3_to_float(0x7E), 448.0f);
+  EXPECT_EQ(ue4m3_to_float(0xFE), 448.0f);
+  EXPECT_EQ(ue4m3_to_float(0xFF), 480.0f);
   EXPECT_EQ(ue4m3_to_float(0x01), 0x1p-9f);
 }
 

@@ -46,6 +46,16 @@ TEST(TensorView, RowsAndSlices) {
   EXPECT_EQ(view.slice(0, 3).data, bytes.data());
 }
 
+// Every row begins with a header of its own.
+TEST(TensorView, RowsWithAHeader) {
+  const std::vector<std::byte> bytes(6 * (4 + 2 * 136));
+  const TensorView view{DType::kIQ4_KS, {3, 2, 512}, bytes.data()};
+  EXPECT_EQ(view.bytes_per_row(), 276u);
+  EXPECT_EQ(view.bytes(), bytes.size());
+  EXPECT_EQ(view.row(5), bytes.data() + 5 * 276);
+  EXPECT_EQ(view.slice(1, 3).data, bytes.data() + 2 * 276);
+}
+
 TEST(TensorViewDeathTest, BrokenViewsAreOurBug) {
   const TensorView view{DType::kQ4_0, {3, 64}, nullptr};
   EXPECT_DEATH(view.slice(2, 4), "of \\(3, 64\\)");
