@@ -4,10 +4,11 @@
 // A block has dtype_info(Block::kType).block_elements elements, and every array here that many.
 // Decoding is correctly rounded: an element is the exact value of the formula in storage_types.h,
 // rounded once to float. (The products are exact, an f16 having eleven bits and the other factors
-// no more than thirteen between them; at most one addition follows.)
+// no more than thirteen between them; at most one addition follows.) Where rows have headers, `d`
+// is the row's, and storage_types_iqk.h says where a second rounding is part of the format.
 #pragma once
 
-#include "tensor/storage_types.h"
+#include "tensor/storage_types_iqk.h"
 
 namespace bantam {
 
@@ -31,6 +32,24 @@ void decode_block(const BlockMXFP4& block, float* out);
 void decode_block(const BlockNVFP4& block, float* out);
 void decode_block(const BlockTQ1_0& block, float* out);
 void decode_block(const BlockTQ2_0& block, float* out);
+void decode_block(const BlockQ6_0& block, float* out);
+void decode_block(const BlockIQ1_BN& block, float d, float* out);
+void decode_block(const BlockIQ2_BN& block, float d, float* out);
+void decode_block(const BlockQ8_KV& block, float d, float* out);
+void decode_block(const BlockIQ2_K& block, float* out);
+void decode_block(const BlockIQ3_K& block, float* out);
+void decode_block(const BlockIQ4_K& block, float* out);
+void decode_block(const BlockIQ5_K& block, float* out);
+void decode_block(const BlockIQ6_K& block, float* out);
+void decode_block(const BlockIQ2_KS& block, float d, float* out);
+void decode_block(const BlockIQ3_KS& block, float d, float* out);
+void decode_block(const BlockIQ4_KS& block, float d, float* out);
+void decode_block(const BlockIQ4_KSS& block, float d, float* out);
+void decode_block(const BlockIQ5_KS& block, float d, float* out);
+void decode_block(const BlockIQ1_KT& block, float d, float* out);
+void decode_block(const BlockIQ2_KT& block, float d, float* out);
+void decode_block(const BlockIQ3_KT& block, float d, float* out);
+void decode_block(const BlockIQ4_KT& block, float d, float* out);
 
 // `importance` is null or as long as `in`.
 void encode_block(const float* in, const float* importance, BlockQ4_0& block);

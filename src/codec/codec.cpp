@@ -16,8 +16,16 @@ template <typename Block>
 void decode_row(const std::byte* bytes, std::span<float> out) {
   const std::size_t elements = dtype_info(Block::kType).block_elements;
   CHECK(out.size() % elements == 0, "{} elements", out.size());
-  const auto* block = reinterpret_cast<const Block*>(bytes);
-  for (std::size_t at = 0; at < out.size(); at += elements) decode_block(*block++, out.data() + at);
+  if (out.empty()) return;
+  const auto* block = reinterpret_cast<const Block*>(bytes + row_header_size<Block>());
+  for (std::size_t at = 0; at < out.size(); at += elements) {
+    if constexpr (row_header_size<Block>() > 0) {
+      const float d = reinterpret_cast<const typename Block::RowHeader*>(bytes)->d();
+      decode_block(*block++, d, out.data() + at);
+    } else {
+      decode_block(*block++, out.data() + at);
+    }
+  }
 }
 
 template <typename Block>
@@ -112,6 +120,37 @@ constexpr auto kCodecs = std::to_array<Codec>({
     decoder<BlockNVFP4>(),
     decoder<BlockQ1_0>(),
     decoder<BlockQ2_0>(),
+    decoder<BlockQ6_0>(),
+    decoder<BlockIQ1_BN>(),
+    decoder<BlockIQ2_BN>(),
+    decoder<BlockQ8_KV>(),
+    decoder<BlockIQ2_K>(),
+    decoder<BlockIQ3_K>(),
+    decoder<BlockIQ4_K>(),
+    decoder<BlockIQ5_K>(),
+    decoder<BlockIQ6_K>(),
+    decoder<BlockIQ2_KS>(),
+    decoder<BlockIQ3_KS>(),
+    decoder<BlockIQ4_KS>(),
+    decoder<BlockIQ4_KSS>(),
+    decoder<BlockIQ5_KS>(),
+    decoder<BlockIQ1_KT>(),
+    decoder<BlockIQ2_KT>(),
+    decoder<BlockIQ3_KT>(),
+    decoder<BlockIQ4_KT>(),
+});
+
+// Types whose values come from a table of lattice points, which does not follow from anything. It
+// would have to be copied, and is not.
+constexpr auto kLatticeTypes = std::to_array<DType>({
+    DType::kIQ1_S,
+    DType::kIQ1_M,
+    DType::kIQ2_XXS,
+    DType::kIQ2_XS,
+    DType::kIQ2_S,
+    DType::kIQ3_XXS,
+    DType::kIQ3_S,
+    DType::kIQ2_KL,
 });
 
 std::string names_of(auto wanted) {
@@ -133,9 +172,13 @@ const Codec* find_codec(DType type) {
 
 Result<const Codec*> decoder_for(DType type) {
   if (const Codec* found = find_codec(type)) return found;
-  return fail(ErrorKind::kUnsupported, "dtype_unsupported",
-              "tensors of type {} cannot be computed with; these can: {}", dtype_info(type).name,
-              names_of([](const Codec&) { return true; }));
+  const bool lattice = std::ranges::find(kLatticeTypes, type) != kLatticeTypes.end();
+  auto error = fail(ErrorKind::kUnsupported, "dtype_unsupported",
+                    "tensors of type {} cannot be computed with{}", dtype_info(type).name,
+                    lattice ? ": the table of points that it is made of is not part of bantam" : "")
+                   .error();
+  error.hint = "these types can: " + names_of([](const Codec&) { return true; });
+  return std::unexpected(std::move(error));
 }
 
 Result<const Codec*> encoder_for(DType type) {

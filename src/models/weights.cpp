@@ -36,9 +36,8 @@ TensorView WeightBinder::matrix(const std::string& name, const Shape& shape) {
         fmt::format("{} has shape {}, not {}", name, found->shape.to_string(), shape.to_string()));
     return {};
   }
-  if (find_codec(found->dtype) == nullptr) {
-    problem(
-        fmt::format("{} is {}, which cannot be computed yet", name, dtype_info(found->dtype).name));
+  if (const auto codec = decoder_for(found->dtype); !codec) {
+    problem(fmt::format("{}: {}", name, codec.error().message));
     return {};
   }
   return *found;

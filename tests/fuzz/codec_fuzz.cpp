@@ -38,7 +38,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   size -= 2;
   if (codec == nullptr) return 0;
 
-  std::vector<float> out(size / info.block_bytes * info.block_elements);
+  const std::size_t whole =
+      size < info.row_header_bytes ? 0 : (size - info.row_header_bytes) / info.block_bytes;
+  std::vector<float> out(whole * info.block_elements);
   codec->decode(reinterpret_cast<const std::byte*>(data), out);
   if (codec->encode == nullptr) return 0;
 
@@ -47,10 +49,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::vector<float> in = floats_of(data, count);
   const std::vector<float> importance =
       floats_of(data + count * sizeof(float), weighted ? count : 0);
-  std::vector<std::byte> blocks(row_bytes(info.type, count).value());
-  codec->encode(in, importance, blocks.data());
+  std::vector<std::byte> row(row_bytes(info.type, count).value());
+  codec->encode(in, importance, row.data());
   out.resize(count);
-  codec->decode(blocks.data(), out);
+  codec->decode(row.data(), out);
   CHECK(!all_finite(in) || all_finite(out), "{}", info.name);
   return 0;
 }
