@@ -1,4 +1,5 @@
-// Float weights times float tokens, and the packing of activations, written once.
+// Float weights times float tokens, and the packing of activations, written once. The order of the
+// sums is in kernels.h.
 
 struct F32Weights {
   static constexpr DType kType = DType::kF32;
@@ -26,51 +27,97 @@ struct BF16Weights : SixteenBitWeights<BF16Weights> {
   static Floats load_lanes(const Element* p) { return from_bf16(p); }
 };
 
+// Sixteen rows and a few tokens are multiplied a stretch of elements after the other: the tokens'
+// stretch, 24 KiB, stays in the nearest cache while the rows pass by. Between stretches the lanes
+// of the sums rest in memory.
+inline constexpr std::int64_t kBandRows = 16, kStretchFloats = 6144;
+
+template <typename Weights, int kTokens>
+struct FloatBand {
+  const typename Weights::Element* weights[kBandRows];
+  const float* tokens[kTokens];
+  alignas(64) float lanes[kTokens][kBandRows][kLanes];
+};
+
+// Elements [begin, end) of kRows rows from `row` and of kTokens tokens.
 template <typename Weights, int kRows, int kTokens>
-void float_tile(const DotRows& rows, const float* x, std::int64_t row, std::int64_t token) {
-  using Element = typename Weights::Element;
-  const Element* w[kRows];
-  for (int r = 0; r < kRows; ++r)
-    w[r] = reinterpret_cast<const Element*>(rows.weights + (row + r) * rows.row_bytes);
-  x += token * rows.width;
+inline void float_tile(FloatBand<Weights, kTokens>& band, std::int64_t begin, std::int64_t end,
+                       std::int64_t row) {
+  const typename Weights::Element* const* w = band.weights + row;
   Floats acc[kRows][kTokens];
-  for (auto& of_row : acc)
-    for (Floats& sum : of_row) sum = splat(0);
-  const std::int64_t rest = rows.width % kLanes, whole = rows.width - rest;
-  for (std::int64_t k = 0; k < whole; k += kLanes) {
-    Floats lanes[kTokens];
-    for (int t = 0; t < kTokens; ++t) lanes[t] = load(x + t * rows.width + k);
-    for (int r = 0; r < kRows; ++r) {
-      const Floats weights = Weights::load_lanes(w[r] + k);
-      for (int t = 0; t < kTokens; ++t) acc[r][t] = fma(lanes[t], weights, acc[r][t]);
+  for (int r = 0; r < kRows; ++r)
+    for (int t = 0; t < kTokens; ++t)
+      acc[r][t] = begin == 0 ? splat(0) : load(band.lanes[t][row + r]);
+  const std::int64_t rest = (end - begin) % kLanes, whole = end - rest;
+  for (std::int64_t k = begin; k < whole; k += kLanes) {
+    Floats weights[kRows];
+    for (int r = 0; r < kRows; ++r) weights[r] = Weights::load_lanes(w[r] + k);
+    for (int t = 0; t < kTokens; ++t) {
+      const Floats x = load(band.tokens[t] + k);
+      for (int r = 0; r < kRows; ++r) acc[r][t] = fma(x, weights[r], acc[r][t]);
     }
   }
   if (rest != 0) {
     for (int r = 0; r < kRows; ++r) {
       const Floats weights = Weights::load_lanes(w[r] + whole, rest);
       for (int t = 0; t < kTokens; ++t)
-        acc[r][t] = fma(load_part(x + t * rows.width + whole, rest), weights, acc[r][t]);
+        acc[r][t] = fma(load_part(band.tokens[t] + whole, rest), weights, acc[r][t]);
     }
   }
   for (int r = 0; r < kRows; ++r)
-    for (int t = 0; t < kTokens; ++t)
-      rows.out[(token + t) * rows.out_stride + row + r] = sum(acc[r][t]);
+    for (int t = 0; t < kTokens; ++t) store(band.lanes[t][row + r], acc[r][t]);
 }
 
-template <typename Weights, int kRows>
-inline void float_rows(const DotRows& rows, const float* x, std::int64_t tokens, std::int64_t row) {
-  std::int64_t token = 0;
-  for (; token + kFloatTokens <= tokens; token += kFloatTokens)
-    float_tile<Weights, kRows, kFloatTokens>(rows, x, row, token);
-  for (; token < tokens; ++token) float_tile<Weights, kRows, 1>(rows, x, row, token);
+// `count` rows from `row`, at most kBandRows, and kTokens tokens from x.
+template <typename Weights, int kTokens>
+void float_band(const DotRows& rows, std::int64_t row, std::int64_t count, const float* x,
+                float* out, FloatBand<Weights, kTokens>& band) {
+  constexpr std::int64_t kStretch = kStretchFloats / kTokens / kLanes * kLanes;
+  for (std::int64_t r = 0; r < count; ++r)
+    band.weights[r] = reinterpret_cast<const typename Weights::Element*>(
+        rows.weights + (row + r) * rows.row_bytes);
+  for (int t = 0; t < kTokens; ++t) band.tokens[t] = x + t * rows.width;
+  for (std::int64_t begin = 0; begin < rows.width; begin += kStretch) {
+    const std::int64_t left = rows.width - begin;
+    const std::int64_t end = left < kStretch ? rows.width : begin + kStretch;
+    std::int64_t r = 0;
+    for (; r + kFloatRows <= count; r += kFloatRows)
+      float_tile<Weights, kFloatRows>(band, begin, end, r);
+    for (; r < count; ++r) float_tile<Weights, 1>(band, begin, end, r);
+  }
+  for (int t = 0; t < kTokens; ++t) {
+    Floats lanes[kBandRows];
+    for (int r = 0; r < kBandRows; ++r) lanes[r] = load(band.lanes[t][r]);
+    const Floats sums = sums_of_sixteen(lanes);
+    float* to = out + t * rows.out_stride + row;
+    if (count == kBandRows)
+      store(to, sums);
+    else
+      store_part(to, sums, count);
+  }
+}
+
+// All rows meet a few tokens before the next few are fetched: there are more tokens than fit the
+// cache.
+template <typename Weights, int kTokens>
+inline void float_bands(const DotRows& rows, const float* x, std::int64_t token,
+                        std::int64_t tokens) {
+  FloatBand<Weights, kTokens> band;
+  for (; token + kTokens <= tokens; token += kTokens) {
+    for (std::int64_t row = 0; row < rows.rows; row += kBandRows) {
+      const std::int64_t left = rows.rows - row;
+      float_band(rows, row, left < kBandRows ? left : kBandRows, x + token * rows.width,
+                 rows.out + token * rows.out_stride, band);
+    }
+  }
+  constexpr int kFewer = kTokens > 4 ? 4 : kTokens / 2;
+  if constexpr (kFewer > 0)
+    if (token < tokens) float_bands<Weights, kFewer>(rows, x, token, tokens);
 }
 
 template <typename Weights>
 void float_dot(const DotRows& rows, const float* x, std::int64_t tokens) {
-  std::int64_t row = 0;
-  for (; row + kFloatRows <= rows.rows; row += kFloatRows)
-    float_rows<Weights, kFloatRows>(rows, x, tokens, row);
-  for (; row < rows.rows; ++row) float_rows<Weights, 1>(rows, x, tokens, row);
+  float_bands<Weights, kFloatTokens>(rows, x, 0, tokens);
 }
 
 // --- Packing ------------------------------------------------------------------------------------

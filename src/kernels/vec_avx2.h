@@ -80,6 +80,25 @@ inline float sum_half(__m256 x) {
   return _mm_cvtss_f32(_mm_add_ss(c, _mm_movehdup_ps(c)));
 }
 inline float sum(const Floats& x) { return sum_half(_mm256_add_ps(x.a, x.b)); }
+inline __m256 pairs_added(__m256 a, __m256 b) {  // of 64 bits, in every 128-bit lane
+  const __m256d x = _mm256_castps_pd(a), y = _mm256_castps_pd(b);
+  return _mm256_add_ps(_mm256_castpd_ps(_mm256_unpacklo_pd(x, y)),
+                       _mm256_castpd_ps(_mm256_unpackhi_pd(x, y)));
+}
+inline __m256 sums_of_eight_rows(const Floats* x) {
+  __m256 fours[4];  // 128-bit lane i of fours[j]: what is left of x[4 i + j]
+  for (int j = 0; j < 4; ++j) {
+    const __m256 low = _mm256_add_ps(x[j].a, x[j].b), high = _mm256_add_ps(x[4 + j].a, x[4 + j].b);
+    fours[j] = _mm256_add_ps(_mm256_permute2f128_ps(low, high, 0x20),
+                             _mm256_permute2f128_ps(low, high, 0x31));
+  }
+  const __m256 low = pairs_added(fours[0], fours[1]), high = pairs_added(fours[2], fours[3]);
+  return _mm256_add_ps(_mm256_shuffle_ps(low, high, _MM_SHUFFLE(2, 0, 2, 0)),
+                       _mm256_shuffle_ps(low, high, _MM_SHUFFLE(3, 1, 3, 1)));
+}
+inline Floats sums_of_sixteen(const Floats (&x)[16]) {
+  return {sums_of_eight_rows(x), sums_of_eight_rows(x + 8)};
+}
 inline void half_sums(const Floats& x, float& low, float& high) {
   low = sum_half(x.a);
   high = sum_half(x.b);

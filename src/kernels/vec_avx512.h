@@ -2,7 +2,7 @@
 // The products are in products_avx512.h or products_avx512vnni.h.
 
 inline constexpr int kLanes = 16;
-inline constexpr int kWideTokens = 8, kFloatRows = 4, kFloatTokens = 4, kPeakChains = 12;
+inline constexpr int kWideTokens = 8, kFloatRows = 4, kFloatTokens = 6, kPeakChains = 12;
 
 struct Floats {
   __m512 v;
@@ -53,6 +53,28 @@ inline float sum(const Floats& x) {
   const __m128 b = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
   const __m128 c = _mm_add_ps(b, _mm_movehl_ps(b, b));
   return _mm_cvtss_f32(_mm_add_ss(c, _mm_movehdup_ps(c)));
+}
+// The 256-bit halves of a added, and those of b; 64-bit pairs in every 128-bit lane likewise.
+inline __m512 halves_added(__m512 a, __m512 b) {
+  return _mm512_add_ps(_mm512_shuffle_f32x4(a, b, _MM_SHUFFLE(1, 0, 1, 0)),
+                       _mm512_shuffle_f32x4(a, b, _MM_SHUFFLE(3, 2, 3, 2)));
+}
+inline __m512 pairs_added(__m512 a, __m512 b) {
+  const __m512d x = _mm512_castps_pd(a), y = _mm512_castps_pd(b);
+  return _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(x, y)),
+                       _mm512_castpd_ps(_mm512_unpackhi_pd(x, y)));
+}
+inline Floats sums_of_sixteen(const Floats (&x)[16]) {
+  __m512 fours[4];  // 128-bit lane i of fours[j]: what is left of x[4 i + j]
+  for (int j = 0; j < 4; ++j) {
+    const __m512 low = halves_added(x[j].v, x[4 + j].v);
+    const __m512 high = halves_added(x[8 + j].v, x[12 + j].v);
+    fours[j] = _mm512_add_ps(_mm512_shuffle_f32x4(low, high, _MM_SHUFFLE(2, 0, 2, 0)),
+                             _mm512_shuffle_f32x4(low, high, _MM_SHUFFLE(3, 1, 3, 1)));
+  }
+  const __m512 low = pairs_added(fours[0], fours[1]), high = pairs_added(fours[2], fours[3]);
+  return {_mm512_add_ps(_mm512_shuffle_ps(low, high, _MM_SHUFFLE(2, 0, 2, 0)),
+                        _mm512_shuffle_ps(low, high, _MM_SHUFFLE(3, 1, 3, 1)))};
 }
 inline void half_sums(const Floats& x, float& low, float& high) {
   const __m512 a = _mm512_add_ps(x.v, _mm512_shuffle_f32x4(x.v, x.v, _MM_SHUFFLE(2, 3, 0, 1)));

@@ -100,6 +100,22 @@ inline float sum_half(float32x4_t low, float32x4_t high) {
 inline float sum(const Floats& x) {
   return sum_half(vaddq_f32(x.v[0], x.v[2]), vaddq_f32(x.v[1], x.v[3]));
 }
+inline Floats sums_of_sixteen(const Floats (&x)[16]) {
+  Floats r;
+  for (int g = 0; g < 4; ++g) {
+    float64x2_t fours[4];  // what is left of x[4 g + i]
+    for (int i = 0; i < 4; ++i) {
+      const float32x4_t* v = x[4 * g + i].v;
+      fours[i] = vreinterpretq_f64_f32(vaddq_f32(vaddq_f32(v[0], v[2]), vaddq_f32(v[1], v[3])));
+    }
+    const auto pairs_added = [](float64x2_t a, float64x2_t b) {
+      return vaddq_f32(vreinterpretq_f32_f64(vtrn1q_f64(a, b)),
+                       vreinterpretq_f32_f64(vtrn2q_f64(a, b)));
+    };
+    r.v[g] = vpaddq_f32(pairs_added(fours[0], fours[1]), pairs_added(fours[2], fours[3]));
+  }
+  return r;
+}
 inline void half_sums(const Floats& x, float& low, float& high) {
   low = sum_half(x.v[0], x.v[1]);
   high = sum_half(x.v[2], x.v[3]);

@@ -105,6 +105,11 @@ inline float sum(const Floats& x) {
   for (int i = 0; i < 4; ++i) b[i] = a[i] + a[i + 4];
   return (b[0] + b[2]) + (b[1] + b[3]);
 }
+inline Floats sums_of_sixteen(const Floats (&x)[16]) {  // lane i: sum(x[i])
+  Floats r;
+  for (int i = 0; i < 16; ++i) r.v[i] = sum(x[i]);
+  return r;
+}
 // The sums of lanes 0 to 7 and of lanes 8 to 15, each in halves.
 inline void half_sums(const Floats& x, float& low, float& high) {
   float b[8];
