@@ -1,6 +1,5 @@
 #include "base/cpu_info.h"
 
-#include <sched.h>
 #if defined(__aarch64__)
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
@@ -14,6 +13,8 @@
 #include <sstream>
 #include <string_view>
 #include <system_error>
+
+#include "base/core_set.h"
 
 namespace bantam {
 namespace {
@@ -130,19 +131,6 @@ Limits read_cgroup(const fs::path& root) {
   return limits;
 }
 
-std::uint64_t usable_cores() {
-  // The kernel refuses a mask smaller than its own, so grow it until it fits.
-  for (int cpus = CPU_SETSIZE; cpus <= (1 << 18); cpus *= 2) {
-    cpu_set_t* set = CPU_ALLOC(static_cast<std::size_t>(cpus));
-    if (set == nullptr) break;
-    const std::size_t bytes = CPU_ALLOC_SIZE(static_cast<std::size_t>(cpus));
-    const int count = sched_getaffinity(0, bytes, set) == 0 ? CPU_COUNT_S(bytes, set) : 0;
-    CPU_FREE(set);
-    if (count > 0) return static_cast<std::uint64_t>(count);
-  }
-  return 1;
-}
-
 void read_features([[maybe_unused]] CpuInfo& info) {
 #if defined(__x86_64__)
   // These ask the system too whether it saves the wide registers.
@@ -184,6 +172,6 @@ CpuInfo read_cpu_info(const fs::path& root, std::uint64_t cores) {
 
 }  // namespace internal
 
-CpuInfo read_cpu_info() { return internal::read_cpu_info("/", usable_cores()); }
+CpuInfo read_cpu_info() { return internal::read_cpu_info("/", CoreSet::of_this_thread().count()); }
 
 }  // namespace bantam

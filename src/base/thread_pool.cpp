@@ -4,10 +4,13 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <system_error>
 #include <thread>
 #include <vector>
 
+#include "base/core_set.h"
 #include "base/cpu_info.h"
+#include "base/log.h"
 #include "base/result.h"
 
 namespace bantam {
@@ -27,8 +30,16 @@ constexpr std::uint32_t kLoopUnit = 1u << 13;
 constexpr std::uint32_t kClosing = 1u << 31;
 constexpr std::uint32_t kLoopMask = kClosing - kLoopUnit;
 
-// Longer than the gap between two loops of one forward pass, much shorter than a time slice.
+using Clock = std::chrono::steady_clock;
+
+// About what it costs to wake a sleeper: longer than the gap between two loops of one forward pass,
+// much shorter than a time slice.
 constexpr std::chrono::microseconds kSpin{60};
+// Where other work wants the same core, the kernel takes it away at its next tick, and a worker
+// stopped in the middle of a range holds up everybody for a whole slice of the other work. A worker
+// that now and then offers its core between two loops is stopped there instead, where nobody waits
+// for it. Shorter than the shortest time between ticks that is common (4 ms).
+constexpr std::chrono::milliseconds kTurn{2};
 
 void relax() {
 #if defined(__x86_64__)
@@ -43,14 +54,14 @@ template <typename Done>
 std::uint32_t wait_until(const std::atomic<std::uint32_t>& word, Done done) {
   std::uint32_t seen = word.load(std::memory_order_acquire);
   if (done(seen)) return seen;
-  const auto deadline = std::chrono::steady_clock::now() + kSpin;
+  const Clock::time_point deadline = Clock::now() + kSpin;
   do {
     for (int i = 0; i < 16; ++i) {
       relax();
       seen = word.load(std::memory_order_acquire);
       if (done(seen)) return seen;
     }
-  } while (std::chrono::steady_clock::now() < deadline);
+  } while (Clock::now() < deadline);
   while (!done(seen)) {
     word.wait(seen, std::memory_order_acquire);
     seen = word.load(std::memory_order_acquire);
@@ -67,7 +78,10 @@ struct ThreadPool::State {
 
   alignas(64) std::atomic<std::uint32_t> word{0};
   alignas(64) std::atomic<std::size_t> next{0};
-  std::size_t size = 1;
+  std::atomic<int> caller_core{-1};  // where the loop was opened
+  std::size_t size = 1;              // written before the first loop
+  bool roomy = false;                // there is a core for each
+  CoreSet cores;                     // that the pool may use
   std::vector<std::thread> threads;
 
   // A share of what is left, so that long loops need few handovers and the last ranges are short.
@@ -99,14 +113,37 @@ struct ThreadPool::State {
     if ((before & (kInsideMask | kOpen)) == 1) word.notify_all();  // last out of a closed loop
   }
 
-  void run(std::size_t worker) {
+  // The kernel may leave a worker on the caller's core while others are free or shared with work
+  // that is none of ours. The caller is the one who cannot be waited for: every loop starts and
+  // ends with it. So the worker makes way.
+  void leave_callers_core() const {
+    if (!roomy) return;
+    const int core = caller_core.load(std::memory_order_relaxed);
+    if (core < 0 || core != CoreSet::current()) return;
+    CoreSet others = cores;
+    others.remove(core);
+    if (others.apply()) cores.apply();
+  }
+
+  void run(std::size_t worker, bool pinned) {
+    if (pinned) {
+      CoreSet own = cores;
+      own.keep_only(cores.at(worker % cores.count()));
+      own.apply();
+    }
     std::uint32_t loop = 0;
+    Clock::time_point turn = Clock::now();
     while (true) {
+      if (Clock::now() - turn > kTurn) {
+        std::this_thread::yield();
+        turn = Clock::now();
+      }
       const std::uint32_t seen = wait_until(word, [loop](std::uint32_t value) {
         return (value & kClosing) != 0 || ((value & kOpen) != 0 && (value & kLoopMask) != loop);
       });
       if ((seen & kClosing) != 0) return;
       loop = seen & kLoopMask;
+      if (!pinned) leave_callers_core();
       if (!enter(seen)) continue;
       work(worker);
       leave();
@@ -114,12 +151,23 @@ struct ThreadPool::State {
   }
 };
 
-ThreadPool::ThreadPool(std::size_t threads) : state_(std::make_unique<State>()) {
-  if (threads == 0) threads = read_cpu_info().cores;
-  state_->size = std::clamp<std::size_t>(threads, 1, kInsideMask);
-  state_->threads.reserve(state_->size - 1);
-  for (std::size_t worker = 1; worker < state_->size; ++worker)
-    state_->threads.emplace_back([state = state_.get(), worker] { state->run(worker); });
+ThreadPool::ThreadPool(std::size_t threads, Placement placement)
+    : state_(std::make_unique<State>()) {
+  if (threads == 0) threads = std::min(read_cpu_info().cores, kMaxThreads);
+  CHECK(threads <= kMaxThreads, "{} threads", threads);
+  State& state = *state_;
+  state.cores = CoreSet::of_this_thread();
+  state.roomy = threads <= state.cores.count();
+  const bool pinned = placement == Placement::kPinned && state.cores.count() > 0;
+  state.threads.reserve(threads - 1);
+  try {
+    for (std::size_t worker = 1; worker < threads; ++worker)
+      state.threads.emplace_back([&state, worker, pinned] { state.run(worker, pinned); });
+  } catch (const std::system_error& error) {
+    log_warning("{} of {} threads could be started: {}", state.threads.size() + 1, threads,
+                error.what());
+  }
+  state.size = state.threads.size() + 1;
 }
 
 ThreadPool::~ThreadPool() {
@@ -144,6 +192,7 @@ void ThreadPool::parallel_for(std::size_t count, std::size_t grain, RangeBody bo
   state.count = count;
   state.grain = grain;
   state.next.store(0, std::memory_order_relaxed);
+  state.caller_core.store(CoreSet::current(), std::memory_order_relaxed);
   const std::uint32_t loop = (state.word.load(std::memory_order_relaxed) + kLoopUnit) & kLoopMask;
   state.word.store(loop | kOpen, std::memory_order_release);
   state.word.notify_all();

@@ -1,11 +1,17 @@
 #include "base/thread_pool.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
+#include <fstream>
 #include <thread>
 #include <vector>
+
+#include "base/core_set.h"
 
 namespace bantam {
 namespace {
@@ -81,6 +87,105 @@ TEST(ThreadPool, RunsInParallel) {
 TEST(ThreadPool, ZeroMeansEveryUsableCore) {
   ThreadPool pool(0);
   EXPECT_GE(pool.size(), 1u);
+}
+
+// More threads than cores, up to the most there can be.
+TEST(ThreadPool, ComputesWithAnyNumberOfThreads) {
+  for (const std::size_t threads : {std::size_t{64}, ThreadPool::kMaxThreads}) {
+    ThreadPool pool(threads);
+    EXPECT_EQ(pool.size(), threads);
+    for (int round = 0; round < 3; ++round) {
+      std::atomic<std::size_t> sum{0};
+      pool.parallel_for(
+          5000, 1, [&](std::size_t begin, std::size_t end, std::size_t) { sum += end - begin; });
+      EXPECT_EQ(sum, 5000u);
+    }
+  }
+}
+
+// As under a limit on processes: the pool works with the threads it got.
+TEST(ThreadPool, MakesDoWithFewerThreadsThanAskedFor) {
+  constexpr std::size_t kRoom = std::size_t{1} << 30;  // for the stacks of some, not of all
+  std::size_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  if (pages > kRoom / 4096) GTEST_SKIP() << "a sanitizer has the address space";
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_AS, &before), 0);
+  rlimit tight = before;
+  tight.rlim_cur = kRoom;
+  ASSERT_EQ(setrlimit(RLIMIT_AS, &tight), 0);
+  testing::internal::CaptureStderr();
+  std::size_t size = 0, sum = 0, too_high = 0;
+  {
+    ThreadPool pool(ThreadPool::kMaxThreads);
+    size = pool.size();
+    std::atomic<std::size_t> visited{0}, strangers{0};
+    pool.parallel_for(5000, 1, [&](std::size_t begin, std::size_t end, std::size_t worker) {
+      visited += end - begin;
+      if (worker >= size) ++strangers;
+    });
+    sum = visited;
+    too_high = strangers;
+  }
+  setrlimit(RLIMIT_AS, &before);
+  EXPECT_THAT(testing::internal::GetCapturedStderr(),
+              testing::HasSubstr("of 1024 threads could be started"));
+  EXPECT_LT(size, ThreadPool::kMaxThreads);
+  EXPECT_EQ(sum, 5000u);
+  EXPECT_EQ(too_high, 0u);
+}
+
+TEST(ThreadPool, PinnedWorkersKeepTheirCores) {
+  const CoreSet all = CoreSet::of_this_thread();
+  ThreadPool pool(all.count() + 1, ThreadPool::Placement::kPinned);
+  std::atomic<int> wrong{0};
+  for (int round = 0; round < 50; ++round) {
+    pool.parallel_for(64, 1, [&](std::size_t, std::size_t, std::size_t worker) {
+      if (worker > 0 && CoreSet::current() != all.at(worker % all.count())) ++wrong;
+    });
+  }
+  EXPECT_EQ(wrong, 0);
+  EXPECT_EQ(CoreSet::of_this_thread().count(), all.count());  // the caller is left alone
+}
+
+// Processor time, not time: however busy the machine is, a pool that spins would use it.
+TEST(ThreadPool, IdleWorkersUseNoProcessorTime) {
+  const auto used = [] {
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    return std::chrono::seconds(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+           std::chrono::microseconds(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+  };
+  ThreadPool first(4), second(4);
+  for (ThreadPool* pool : {&first, &second})
+    pool->parallel_for(64, 1, [](std::size_t, std::size_t, std::size_t) {});
+  std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  const auto before = used();
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  EXPECT_LT(used() - before, std::chrono::milliseconds(20));
+}
+
+// Two pools at once, each with its own caller.
+TEST(ThreadPool, PoolsDoNotDisturbOneAnother) {
+  const auto count = [](std::size_t& total) {
+    ThreadPool pool(2);
+    for (int round = 0; round < 500; ++round) {
+      std::atomic<std::size_t> sum{0};
+      pool.parallel_for(
+          100, 3, [&](std::size_t begin, std::size_t end, std::size_t) { sum += end - begin; });
+      total += sum;
+    }
+  };
+  std::size_t one = 0, two = 0;
+  std::thread other([&] { count(one); });
+  count(two);
+  other.join();
+  EXPECT_EQ(one, 50'000u);
+  EXPECT_EQ(two, 50'000u);
+}
+
+TEST(ThreadPoolDeathTest, MoreThreadsThanThereCanBeAreABugOfOurOwn) {
+  EXPECT_DEATH(ThreadPool(ThreadPool::kMaxThreads + 1), "1025 threads");
 }
 
 TEST(ThreadPoolDeathTest, NestingIsABugOfOurOwn) {
