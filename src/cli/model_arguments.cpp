@@ -38,13 +38,29 @@ void add_engine_options(Options& options, EngineArguments& arguments, ModelOptio
                               .help = "instruction set of the kernels (`bantam doctor` lists "
                                       "those there are); empty: the best",
                               .environment = "BANTAM_ISA"});
+  options.add(
+      arguments.affinity,
+      {.flag = "--affinity",
+       .help = "keep each thread on a core of its own; for a machine that does nothing else"});
+  options.add(arguments.check,
+              {.flag = "--check",
+               .help = "before anything else, make sure that every weight is a finite number"});
 }
 
 EngineOptions engine_options(const EngineArguments& arguments, const CommandContext& context) {
-  return {.threads = static_cast<std::size_t>(context.threads),
-          .isa = arguments.isa,
-          .kv_dtype = arguments.kv == "f32" ? DType::kF32 : DType::kF16,
-          .context_length = arguments.context};
+  EngineOptions options{.threads = static_cast<std::size_t>(context.threads),
+                        .placement = arguments.affinity ? ThreadPool::Placement::kPinned
+                                                        : ThreadPool::Placement::kFree,
+                        .isa = arguments.isa,
+                        .kv_dtype = arguments.kv == "f32" ? DType::kF32 : DType::kF16,
+                        .context_length = arguments.context};
+  if (arguments.check) {
+    options.check = [&console = context.console](std::uint64_t done, std::uint64_t total) {
+      console.progress("Checking the weights", done, total);
+      if (done == total) console.clear_progress();
+    };
+  }
+  return options;
 }
 
 void add_sampling_options(Options& options, SamplingArguments& arguments) {

@@ -18,10 +18,12 @@ struct EngineArguments {
   std::int64_t context = 0;  // tokens; 0: the model's own
   std::string kv = "f16";
   std::string isa;
+  bool affinity = false;
+  bool check = false;
 };
 
-// --context, --kv, --isa, and the model as -m (which may be left out where it is optional) or as
-// the first positional.
+// --context, --kv, --isa, --affinity, --check, and the model as -m (which may be left out where it
+// is optional) or as the first positional.
 enum class ModelOption : std::uint8_t { kFlag, kOptionalFlag, kPositional };
 void add_engine_options(Options& options, EngineArguments& arguments, ModelOption model);
 EngineOptions engine_options(const EngineArguments& arguments, const CommandContext& context);

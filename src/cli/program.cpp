@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/nearest.h"
+#include "base/thread_pool.h"
 
 namespace bantam {
 namespace {
@@ -53,7 +54,7 @@ struct CommonOptions {
                  .value = "N",
                  .help = "threads that compute; 0: one per usable core",
                  .environment = "BANTAM_THREADS"},
-                {.low = 0, .high = 1024});
+                {.low = 0, .high = static_cast<std::int64_t>(ThreadPool::kMaxThreads)});
     options.add(json, {.flag = "--json", .help = "one machine-readable document on stdout"});
     options.add(quiet, {.flag = "--quiet", .help = "no progress and no notes on stderr"});
     options.add(help, {.flag = "--help", .letter = 'h', .help = "this text"});

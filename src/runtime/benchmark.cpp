@@ -199,7 +199,7 @@ class Benchmark {
       : decoder_(decoder),
         kernels_(kernels),
         options_(options),
-        pool_(options.engine.threads),
+        pool_(options.engine.threads, options.engine.placement),
         meter_(kernels) {
     const StepWork token = step_work(decoder, 1, 1);
     report_.isa = std::string(kernels.name);

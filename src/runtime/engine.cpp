@@ -4,7 +4,7 @@
 #include <chrono>
 #include <random>
 
-#include "nn/cpu_ops.h"
+#include "runtime/logits.h"
 
 namespace bantam {
 namespace {
@@ -53,6 +53,11 @@ Result<std::unique_ptr<Engine>> Engine::create(std::shared_ptr<const Decoder> de
     return fail(ErrorKind::kConfiguration, "kv_dtype_unsupported",
                 "keys and values can be F16 or F32, not {}", dtype_info(options.kv_dtype).name);
   }
+  if (options.threads > ThreadPool::kMaxThreads) {
+    return fail(ErrorKind::kConfiguration, "threads_invalid",
+                "{} threads were asked for; there can be 1 to {}, or 0 for one a usable core",
+                options.threads, ThreadPool::kMaxThreads);
+  }
   const std::int64_t trained = decoder->spec().context_length;
   const std::int64_t wanted = options.context_length == 0 ? trained : options.context_length;
   if (wanted < 1 || wanted > trained) {
@@ -69,13 +74,13 @@ Engine::Engine(std::shared_ptr<const Decoder> decoder, const KernelTable* kernel
       context_length_(context_length),
       chunk_tokens_(options.chunk_tokens > 0 ? options.chunk_tokens
                                              : default_chunk_tokens(decoder_->spec())),
-      pool_(options.threads),
-      kv_layout_(kv_layout(decoder_->spec(), options.kv_dtype)),
-      kv_pool_(kv_layout_, KvLayout::blocks_for(context_length)),
-      sequence_(kv_layout_) {}
+      pool_(options.threads, options.placement),
+      runner_(*decoder_, *kernels_, pool_, options.kv_dtype, 1,
+              KvLayout::blocks_for(context_length)) {}
 
 std::uint64_t Engine::kv_bytes(std::int64_t tokens) const {
-  return static_cast<std::uint64_t>(KvLayout::blocks_for(tokens)) * kv_layout_.block_bytes();
+  return static_cast<std::uint64_t>(KvLayout::blocks_for(tokens)) *
+         runner_.kv_layout().block_bytes();
 }
 
 Result<void> Engine::check_ids(std::span<const std::int32_t> ids) const {
@@ -97,38 +102,31 @@ Result<void> Engine::check_ids(std::span<const std::int32_t> ids) const {
 
 void Engine::keep_prefix(std::int64_t prefix) {
   cached_.resize(static_cast<std::size_t>(prefix));
-  kv_pool_.release(sequence_, prefix);
+  runner_.truncate(0, prefix);
 }
 
 Result<bool> Engine::advance(std::span<const std::int32_t> ids, bool all_logits,
                              std::stop_token stop, const LogitsSink& sink) {
   const auto total = static_cast<std::int64_t>(ids.size());
-  TRY(kv_pool_.reserve(sequence_, total));
-  std::vector<std::int64_t> positions;
   std::vector<std::int32_t> rows;
   for (auto first = static_cast<std::int64_t>(cached_.size()); first < total;) {
     if (stop.stop_requested()) return false;
     const std::int64_t count = std::min(chunk_tokens_, total - first);
     const auto chunk =
         ids.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
-    positions.clear();
-    for (std::int64_t i = 0; i < count; ++i) positions.push_back(first + i);
     rows.clear();
     const bool last = first + count == total;
     for (std::int64_t i = all_logits ? 0 : count - 1; i < count && (all_logits || last); ++i) {
       rows.push_back(static_cast<std::int32_t>(i));
     }
-    const SequenceRows sequence{
-        .first_row = 0, .count = count, .first_position = first, .kv = &sequence_};
-
-    arena_.reset();
-    CpuOps ops(*kernels_, pool_, arena_);
-    const FloatTensor logits = decoder_->forward(
-        ops, {.tokens = chunk, .positions = positions, .sequences = {&sequence, 1}}, rows);
+    const SequenceStep step{.sequence = 0, .tokens = chunk, .rows = rows};
+    const FloatTensor logits = TRY(runner_.step({&step, 1}));
     cached_.insert(cached_.end(), chunk.begin(), chunk.end());
     for (std::size_t i = 0; i < rows.size(); ++i) {
-      const float* row = logits.row(static_cast<std::int64_t>(i));
-      if (!sink(first + rows[i], {row, static_cast<std::size_t>(spec().vocab)})) return false;
+      const std::span row(logits.row(static_cast<std::int64_t>(i)),
+                          static_cast<std::size_t>(spec().vocab));
+      TRY(check_model_logits(row, first + rows[i]));
+      if (!sink(first + rows[i], row)) return false;
     }
     first += count;
   }

@@ -18,20 +18,23 @@
 #include "base/thread_pool.h"
 #include "kernels/kernels.h"
 #include "models/decoder.h"
-#include "runtime/kv_pool.h"
+#include "runtime/batch_runner.h"
 #include "runtime/sampler.h"
 #include "runtime/sampling.h"
 #include "runtime/turnstile.h"
-#include "tensor/arena.h"
+#include "runtime/weight_check.h"
 
 namespace bantam {
 
 struct EngineOptions {
-  std::size_t threads = 0;          // 0: one a usable core
+  std::size_t threads = 0;  // 0: one a usable core; at most ThreadPool::kMaxThreads
+  ThreadPool::Placement placement = ThreadPool::Placement::kFree;
   std::string isa;                  // "": the best there is; see choose_kernels()
   DType kv_dtype = DType::kF16;     // or F32
   std::int64_t context_length = 0;  // tokens a request may have in all; 0: what the model says
   std::int64_t chunk_tokens = 0;    // prompt tokens a step; 0: default_chunk_tokens()
+  // Not empty: open_model() checks every weight (runtime/weight_check.h) and tells how far it is.
+  WeightProgress check;
 };
 
 // Prompt tokens a step so that one layer's activations take about 32 MiB.
@@ -76,11 +79,12 @@ class Engine {
                                                 const EngineOptions& options);
 
   // Errors: "prompt_empty", "token_out_of_range", "context_length_exceeded", "invalid_param",
-  // "model_numerics" (the model produced NaN), "cancelled" (only while waiting for its turn).
+  // "model_numerics" (a logit is not a finite number), "cancelled" (only while waiting for its
+  // turn).
   Result<GenerationResult> generate(const GenerationRequest& request, std::stop_token stop,
                                     const TokenSink& sink);
 
-  // The logits after every token of `ids`, or only after the last one.
+  // The logits after every token of `ids`, or only after the last one. Errors as generate().
   Result<void> score(std::span<const std::int32_t> ids, bool last_only, std::stop_token stop,
                      const LogitsSink& sink);
 
@@ -115,11 +119,8 @@ class Engine {
   Turnstile turnstile_;
   // Below: only in turn.
   ThreadPool pool_;
-  Arena arena_;
-  KvLayout kv_layout_;
-  KvPool kv_pool_;
-  KvSequence sequence_;
-  std::vector<std::int32_t> cached_;  // ids whose keys and values sequence_ holds
+  BatchRunner runner_;                // of one sequence
+  std::vector<std::int32_t> cached_;  // the ids that it holds
 };
 
 }  // namespace bantam

@@ -25,6 +25,10 @@ Result<LoadedModel> open_parts(const std::filesystem::path& path, const EngineOp
                 "the vocabulary lists {} tokens, token_embd.weight has {} rows",
                 model.tokenizer->vocab_size(), decoder->spec().vocab);
   }
+  if (options.check) {
+    ThreadPool pool(options.threads, options.placement);
+    TRY(check_weights(*model.file, pool, options.check));
+  }
   model.engine = TRY(Engine::create(std::move(decoder), options));
   return model;
 }

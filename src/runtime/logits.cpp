@@ -5,6 +5,8 @@
 #include <limits>
 #include <numeric>
 
+#include "runtime/finite.h"
+
 namespace bantam {
 
 Result<void> check_logits(std::span<const float> logits) {
@@ -17,6 +19,18 @@ Result<void> check_logits(std::span<const float> logits) {
   return fail(ErrorKind::kInternal, "model_numerics",
               "the model's logits are {}: its weights are damaged, or a value overflowed",
               broken ? "not all finite" : "all minus infinity");
+}
+
+Result<void> check_model_logits(std::span<const float> logits, std::int64_t position) {
+  const std::optional<std::size_t> broken = first_not_finite(logits);
+  if (!broken) return {};
+  return std::unexpected(
+      fail(ErrorKind::kInternal, "model_numerics",
+           "after the token at position {} the model's logit of token {} is {}: its weights are "
+           "damaged, or a value overflowed",
+           position, *broken, logits[*broken])
+          .error()
+          .with_hint("--check names weights that are not finite numbers"));
 }
 
 double log_probability(const KernelTable& kernels, std::span<const float> logits, std::int32_t id) {

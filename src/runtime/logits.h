@@ -23,6 +23,10 @@ struct TokenChoice {
 // or overflow.
 Result<void> check_logits(std::span<const float> logits);
 
+// The same error, with the place, if any of the logits that a model gave for the token at
+// `position` is not a finite number.
+Result<void> check_model_logits(std::span<const float> logits, std::int64_t position);
+
 // The log-probability of `id`.
 double log_probability(const KernelTable& kernels, std::span<const float> logits, std::int32_t id);
 
