@@ -5,12 +5,15 @@ usage: tests/commands_test.py BANTAM
 """
 
 import json
+import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 import unittest
 
 BINARY = sys.argv.pop() if len(sys.argv) > 1 else "build/release/bantam"
+SEED = pathlib.Path(__file__).resolve().parent.parent / "models" / "seed-Q8_0.gguf"
 
 
 def run(*words, **options):
@@ -63,6 +66,42 @@ class CommandsTest(unittest.TestCase):
         done = run("bench", "--json")
         self.assertEqual(done.returncode, 64)
         self.assertEqual(json.loads(done.stdout)["error"]["code"], "missing_argument")
+
+    def test_thread_counts_out_of_range_are_refused(self):
+        for count in ("10000", "-1", "1025", "two"):
+            done = run("generate", "-m", "seed", "--prompt", "x", "--threads", count, "--json")
+            self.assertEqual(done.returncode, 64, count)
+            self.assertEqual(json.loads(done.stdout)["error"]["code"], "invalid_value", count)
+            self.assertIn("1024", done.stderr, count)
+
+    def test_selftest_lists_and_runs(self):
+        self.assertEqual(json.loads(run("selftest", "--json").stdout), {"tests": ["determinism"]})
+        self.assertEqual(run("selftest", "determinism").returncode, 64)
+        done = run("selftest", "determinism", "-m", str(SEED), "--quick", "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        document = json.loads(done.stdout)
+        self.assertTrue(document["same"])
+        self.assertEqual(len({prompt["hash"] for prompt in document["prompts"]}), 8)
+        self.assertGreater(len(document["settings"]), 6)
+
+    def test_a_broken_weight_is_found_first_or_ends_the_request(self):
+        data = bytearray(SEED.read_bytes())
+        # In the last tensor, one of Q8_0 blocks of 34 bytes: a scale that is not a number.
+        data[-34 * 100:-34 * 100 + 2] = b"\x00\x7e"
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "broken.gguf"
+            path.write_bytes(data)
+            model = ["-m", str(path)]
+            whole = run("generate", "-m", str(SEED), "--prompt", "once", "--max-tokens", "1",
+                        "--check")
+            self.assertEqual(whole.returncode, 0, whole.stderr)
+            for command in (["generate", "--prompt", "once"], ["score", "--text", "once upon"]):
+                done = run(*command, *model, "--json")
+                self.assertEqual(done.returncode, 70, done.stderr)
+                self.assertEqual(json.loads(done.stdout)["error"]["code"], "model_numerics")
+                done = run(*command, *model, "--check", "--json")
+                self.assertEqual(done.returncode, 65, done.stderr)
+                self.assertEqual(json.loads(done.stdout)["error"]["code"], "weights_not_finite")
 
     def test_a_full_disk_is_an_error(self):
         with open("/dev/full", "w", encoding="utf8") as full:

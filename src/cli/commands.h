@@ -15,6 +15,7 @@ std::unique_ptr<Command> quantize_command();
 std::unique_ptr<Command> render_command();
 std::unique_ptr<Command> run_command();
 std::unique_ptr<Command> score_command();
+std::unique_ptr<Command> selftest_command();
 std::unique_ptr<Command> serve_command();
 std::unique_ptr<Command> show_command();
 std::unique_ptr<Command> tokenize_command();
