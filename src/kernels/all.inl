@@ -2,6 +2,7 @@
 // vocabulary comes first, from whoever includes this.
 // clang-format off
 #include "kernels/formats.inl"
+#include "kernels/matmul_pack.inl"
 #include "kernels/matmul_thin.inl"
 #include "kernels/matmul_wide.inl"
 #include "kernels/matmul_float.inl"

@@ -29,14 +29,26 @@ namespace bantam {
 //   scales[b] = a / 127, quants = round(x * (127 / a)) in [-127, 127], ties to even;
 // all zero where a < 2^-100; where a is infinite or NaN, scales[b] is NaN and the quants are zero.
 // |x - scales[b] * quant| <= (a / 254) * (1 + 2^-15).
+//
+// The same numbers come in two forms, of which one call uses one: rows for the thin products, and
+// blocks in the wide products' order of use.
+struct ActivationBlock {
+  std::int8_t quants[32];
+  float scale;
+  float scaled_sum;             // scale * sum of the quants
+  std::int32_t offset_sum;      // -128 * sum of the quants
+  std::int32_t offset_sums[2];  // likewise, of either half
+};
 struct PackedActivations {
-  std::int64_t tokens = 0;        // T
-  std::int64_t groups = 0;        // of 256 elements a row
+  std::int64_t tokens = 0;  // T
+  std::int64_t groups = 0;  // of 256 elements a row
+  // Thin.
   std::int8_t* quants = nullptr;  // (T, 256 * groups)
   float* scales = nullptr;        // (T, 8 * groups)
   std::int32_t* sums = nullptr;   // (T, 16 * groups): sums of 16 quants
-  float* float_sums = nullptr;    // (T, 16 * groups): the same numbers
   float* scaled_sums = nullptr;   // (T, 8 * groups): scales[b] * sum of 32 quants
+  // Wide: block 8 * g + lane of token t at [lane][t][g].
+  ActivationBlock* blocks = nullptr;  // (8, T, groups)
 };
 
 // Packed weight rows of one dtype, all of `width` elements, and where their products go:
@@ -63,7 +75,7 @@ using FloatDotFunction = void (*)(const DotRows& rows, const float* x, std::int6
 struct IntegerDot {
   DType type;
   IntegerDotFunction thin;  // streams the rows once per few tokens
-  IntegerDotFunction wide;  // unpacks panels of 16 rows, for many tokens; the same bits
+  IntegerDotFunction wide;  // unpacks panels of rows, for many tokens; the same bits
 };
 struct FloatDot {
   DType type;
@@ -84,8 +96,10 @@ struct KernelTable {
   // --- matmul.h
   std::span<const IntegerDot> integer_dots;
   std::span<const FloatDot> float_dots;  // F32, F16, BF16
-  // Packs token row t (of `width` floats) of `to`.
+  // Packs token row t (of `width` floats) of `to`: the rows, or the blocks.
   void (*pack_row)(const float* x, std::int64_t width, std::int64_t t, const PackedActivations& to);
+  void (*pack_row_blocks)(const float* x, std::int64_t width, std::int64_t t,
+                          const PackedActivations& to);
 
   // --- rowwise.h says what they compute. n counts floats; out may be an input.
   void (*rms_norm)(const float* x, const float* weight, float epsilon, float* out, std::int64_t n);
@@ -117,10 +131,13 @@ struct KernelTable {
   PeakLoops peaks;
 };
 
-// Scratch of one thread for IntegerDot::wide, 64-byte aligned: a panel of 16 rows.
-inline constexpr std::size_t kPanelBlockBytes = 896;  // 16 rows by 32 elements, with scales
+// Scratch of one thread for IntegerDot::wide, 64-byte aligned: a panel of rows, and sums on their
+// way through its eight lanes.
+inline constexpr std::int64_t kMostPanelRows = 32, kWideChunkTokens = 96;
+inline constexpr std::size_t kMostPanelBlockBytes = kMostPanelRows * (32 + 6 * sizeof(float));
 constexpr std::size_t wide_scratch_bytes(std::int64_t groups) {
-  return static_cast<std::size_t>(groups) * 8 * kPanelBlockBytes;
+  return static_cast<std::size_t>(groups) * 8 * kMostPanelBlockBytes +
+         3 * kWideChunkTokens * kMostPanelRows * sizeof(float);
 }
 
 // The table of that name, or the best one that this machine can run if the name is empty.

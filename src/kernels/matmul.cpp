@@ -12,7 +12,7 @@ namespace bantam {
 namespace {
 
 // Work is shared out in panels of this many rows.
-constexpr std::int64_t kUnitRows = 16;
+constexpr std::int64_t kUnitRows = kMostPanelRows;
 // From how many tokens unpacking a panel pays; measured by bench/kernels_bench.
 constexpr std::int64_t kWideFrom = 5;
 
@@ -47,6 +47,8 @@ Job plan(const KernelTable& kernels, const MatmulOutput& output) {
   return job;
 }
 
+bool is_wide(std::int64_t tokens) { return tokens >= kWideFrom; }
+
 PackedActivations pack(const KernelTable& kernels, ThreadPool& pool, Arena& scratch,
                        const FloatTensor& x) {
   const std::int64_t tokens = x.shape.rows(), width = x.shape.last();
@@ -54,13 +56,16 @@ PackedActivations pack(const KernelTable& kernels, ThreadPool& pool, Arena& scra
   packed.tokens = tokens;
   packed.groups = (width + 255) / 256;
   const auto groups = static_cast<std::size_t>(tokens * packed.groups);
-  packed.quants = scratch.alloc<std::int8_t>(256 * groups);
-  packed.scales = scratch.alloc<float>(8 * groups);
-  packed.sums = scratch.alloc<std::int32_t>(16 * groups);
-  packed.float_sums = scratch.alloc<float>(16 * groups);
-  packed.scaled_sums = scratch.alloc<float>(8 * groups);
-  for_each_row(pool, tokens, width,
-               [&](std::int64_t t) { kernels.pack_row(x.row(t), width, t, packed); });
+  if (is_wide(tokens)) {
+    packed.blocks = scratch.alloc<ActivationBlock>(8 * groups);
+  } else {
+    packed.quants = scratch.alloc<std::int8_t>(256 * groups);
+    packed.scales = scratch.alloc<float>(8 * groups);
+    packed.sums = scratch.alloc<std::int32_t>(16 * groups);
+    packed.scaled_sums = scratch.alloc<float>(8 * groups);
+  }
+  const auto pack_row = is_wide(tokens) ? kernels.pack_row_blocks : kernels.pack_row;
+  for_each_row(pool, tokens, width, [&](std::int64_t t) { pack_row(x.row(t), width, t, packed); });
   return packed;
 }
 
@@ -81,7 +86,7 @@ void run(const Job& job, std::int64_t begin, std::int64_t end, const Workspace& 
                .out = job.output->out + begin,
                .out_stride = job.output->out_stride};
   if (job.integer != nullptr) {
-    const bool wide = work.packed.tokens >= kWideFrom;
+    const bool wide = is_wide(work.packed.tokens);
     (wide ? job.integer->wide : job.integer->thin)(rows, work.packed, work.panel);
     return;
   }
@@ -128,7 +133,7 @@ void matmul(const KernelTable& kernels, ThreadPool& pool, Arena& scratch, FloatT
   }
   const PackedActivations packed = integers ? pack(kernels, pool, scratch, x) : PackedActivations{};
   const std::size_t panel_bytes =
-      integers && packed.tokens >= kWideFrom ? wide_scratch_bytes(packed.groups) : 0;
+      integers && is_wide(packed.tokens) ? wide_scratch_bytes(packed.groups) : 0;
   const std::size_t row_floats = decoded ? static_cast<std::size_t>(kUnitRows * x.shape.last()) : 0;
   std::byte* panels = scratch.alloc<std::byte>(panel_bytes * pool.size());
   float* rows = scratch.alloc<float>(row_floats * pool.size());

@@ -213,19 +213,17 @@ struct Packed {
     quants.assign(256 * groups, 99);
     scales.assign(8 * groups, 99);
     sums.assign(16 * groups, 99);
-    float_sums.assign(16 * groups, 99);
     scaled_sums.assign(8 * groups, 99);
     const PackedActivations to{.tokens = 1,
                                .groups = static_cast<std::int64_t>(groups),
                                .quants = quants.data(),
                                .scales = scales.data(),
                                .sums = sums.data(),
-                               .float_sums = float_sums.data(),
                                .scaled_sums = scaled_sums.data()};
     kernels.pack_row(x.data(), static_cast<std::int64_t>(x.size()), 0, to);
   }
   std::vector<std::int8_t> quants;
-  std::vector<float> scales, float_sums, scaled_sums;
+  std::vector<float> scales, scaled_sums;
   std::vector<std::int32_t> sums;
 };
 
@@ -253,8 +251,6 @@ TEST(PackedActivations, ErrorIsWithinTheStatedBound) {
               << "element " << i << " of " << width;
         EXPECT_EQ(packed.sums[2 * b], sums[0]);
         EXPECT_EQ(packed.sums[2 * b + 1], sums[1]);
-        EXPECT_EQ(packed.float_sums[2 * b], static_cast<float>(sums[0]));
-        EXPECT_EQ(packed.float_sums[2 * b + 1], static_cast<float>(sums[1]));
         EXPECT_EQ(packed.scaled_sums[b], packed.scales[b] * static_cast<float>(sums[0] + sums[1]));
       }
     }

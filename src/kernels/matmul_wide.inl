@@ -1,34 +1,66 @@
-// Packed rows times many packed tokens, written once: sixteen rows are unpacked into a panel in
-// which a vector holds four neighbouring elements of each row, so that a product needs no sums
-// across lanes. The panel is multiplied with all tokens; the sums are those of the thin path.
+// Packed rows times many packed tokens, written once: a panel of rows is unpacked so that a vector
+// holds four neighbouring elements of each of sixteen rows, and a product needs no sums across
+// lanes. The panel is multiplied with all tokens; the sums are those of the thin path.
 //
-// For 32 elements b of the panel's rows, in order of (b % 8, b / 8), which is the order of use:
-//   weights  (8, 16, 4) bytes: element 4 k + i of row r at [k][r][i]
-//   scale, minimum (16 each), fine and fine_minimums (2, 16 each; halves of 16 elements)
+// The eight sums of kernels.h (block b belongs to sum b % 8) are computed one after the other: the
+// panel's blocks of one sum, its slab, are few enough to stay in the nearest cache while all tokens
+// pass by, and so each byte of activations that is fetched meets all rows of the panel.
 
-inline constexpr std::int64_t kPanelRows = 16;
+inline constexpr std::int64_t kPanelRows = 16 * kPanelVectors;
+static_assert(kPanelRows <= kMostPanelRows);
 
-struct PanelBlock {
-  alignas(64) std::uint8_t weights[8][16][4];
-  float scale[16];
-  float minimum[16];
-  float fine[2][16];
-  float fine_minimums[2][16];
+// What of a format the multiplication sees, so that formats alike share its code.
+template <bool kSignedV, bool kFineV, Minimums kMinimumsV, int kOffsetV>
+struct PanelKind {
+  static constexpr bool kSigned = kSignedV, kFine = kFineV;
+  static constexpr Minimums kMinimums = kMinimumsV;
+  static constexpr int kOffset = kOffsetV;  // its bytes are the weights plus 2^kOffset; -1: plus 0
+  // Floats a row that a block has besides its bytes: the scale, then integer scales of both halves,
+  // then the minimum, then its integers.
+  static constexpr int kFineAt = 1, kMinimumAt = kFine ? 3 : 1, kFineMinimumsAt = kMinimumAt + 1;
+  static constexpr int kNumbers = kMinimums == Minimums::kNone    ? kMinimumAt
+                                  : kMinimums == Minimums::kFloat ? kMinimumAt + 1
+                                                                  : kMinimumAt + 3;
 };
 
-static_assert(sizeof(PanelBlock) == kPanelBlockBytes);
-
-inline PanelBlock* panel_block(PanelBlock* panel, std::int64_t groups, std::int64_t group,
-                               std::int64_t lane) {
-  return panel + lane * groups + group;
+// With products of any bytes by signed ones, every weight that is not plain is kept plus 128: then
+// one sum of the activations serves all formats.
+template <typename Format>
+constexpr int panel_offset() {
+  if (!Format::kSigned && Format::kOffsetBits < 0) return -1;
+  return kSignedDotOffset == 128 ? 7 : Format::kSigned ? -1 : Format::kOffsetBits;
 }
+template <typename Format>
+using KindOf = PanelKind<Format::kSigned && kSignedDotOffset == 0, Format::kFine, Format::kMinimums,
+                         panel_offset<Format>()>;
 
-// What the rows of a group are unpacked into on their way to the panel.
+// 32 elements of the panel's rows: element 4 k + i of row 16 v + r at weights[k][v][4 r + i].
+template <typename Kind>
+struct alignas(64) PanelBlock {
+  std::uint8_t weights[8][kPanelVectors][64];
+  float numbers[Kind::kNumbers][kPanelVectors][16];
+};
+static_assert(sizeof(PanelBlock<PanelKind<false, true, Minimums::kFine, -1>>) <=
+              static_cast<std::size_t>(kPanelRows) * (kMostPanelBlockBytes / kMostPanelRows));
+
+// --- Unpacking ----------------------------------------------------------------------------------
+
+// What sixteen rows of a group are unpacked into on their way to the panel.
 struct RowMajorGroup {
   alignas(64) std::uint8_t weights[16][256];
   alignas(64) float scales[16][16];  // 8 scales, 8 minimums
   alignas(64) float fine[16][16], fine_minimums[16][16];
 };
+
+template <typename Format>
+inline Bytes to_panel_byte(const Bytes& w) {
+  if constexpr (Format::kSigned)
+    return prepare_signed(w);
+  else if constexpr (Format::kOffsetBits >= 0 && panel_offset<Format>() == 7)
+    return add(w, splat_byte(128 - (1 << Format::kOffsetBits)));
+  else
+    return w;
+}
 
 template <typename Format>
 inline void unpack_pair(const std::byte* a, const std::byte* b, std::int64_t r,
@@ -39,10 +71,8 @@ inline void unpack_pair(const std::byte* a, const std::byte* b, std::int64_t r,
   for (int row = 0; row < 2; ++row) {
     Bytes w[4];
     Format::unpack(source[row], w);
-    for (int i = 0; i < 4; ++i) {
-      if constexpr (Format::kSigned) w[i] = prepare_signed(w[i]);
-      store_bytes(rows.weights[r + row] + 64 * i, w[i]);
-    }
+    for (int i = 0; i < 4; ++i)
+      store_bytes(rows.weights[r + row] + 64 * i, to_panel_byte<Format>(w[i]));
     if constexpr (Format::kFine) store(rows.fine[r + row], to_floats(scales.fine[row]));
     if constexpr (Format::kMinimums == Minimums::kFine)
       store(rows.fine_minimums[r + row], to_floats(scales.fine_minimums[row]));
@@ -56,182 +86,230 @@ inline void transpose_words(const void* rows, std::size_t stride, Bytes (&out)[1
   transpose(static_cast<const std::uint8_t*>(rows), stride, out);
 }
 
-template <typename Format>
-inline void transpose_group(const RowMajorGroup& rows, PanelBlock* panel, std::int64_t groups,
-                            std::int64_t group) {
+// The blocks of one group are `groups` blocks apart, one a lane.
+template <typename Format, typename Block>
+inline void transpose_group(const RowMajorGroup& rows, Block* first, std::int64_t groups, int v) {
+  using Kind = KindOf<Format>;
   Bytes words[16];
   for (int i = 0; i < 4; ++i) {
     transpose_words(rows.weights[0] + 64 * i, sizeof rows.weights[0], words);
     for (int k = 0; k < 16; ++k)
-      store_bytes(panel_block(panel, groups, group, 2 * i + k / 8)->weights[k % 8], words[k]);
+      store_bytes(first[(2 * i + k / 8) * groups].weights[k % 8][v], words[k]);
   }
   transpose_words(rows.scales, sizeof rows.scales[0], words);
   for (int lane = 0; lane < 8; ++lane) {
-    PanelBlock* block = panel_block(panel, groups, group, lane);
-    store_bytes(block->scale, words[lane]);
+    store_bytes(first[lane * groups].numbers[0][v], words[lane]);
     if constexpr (Format::kMinimums != Minimums::kNone)
-      store_bytes(block->minimum, words[8 + lane]);
+      store_bytes(first[lane * groups].numbers[Kind::kMinimumAt][v], words[8 + lane]);
   }
   if constexpr (Format::kFine) {
     transpose_words(rows.fine, sizeof rows.fine[0], words);
     for (int i = 0; i < 16; ++i)
-      store_bytes(panel_block(panel, groups, group, i / 2)->fine[i % 2], words[i]);
+      store_bytes(first[i / 2 * groups].numbers[Kind::kFineAt + i % 2][v], words[i]);
   }
   if constexpr (Format::kMinimums == Minimums::kFine) {
     transpose_words(rows.fine_minimums, sizeof rows.fine_minimums[0], words);
     for (int i = 0; i < 16; ++i)
-      store_bytes(panel_block(panel, groups, group, i / 2)->fine_minimums[i % 2], words[i]);
+      store_bytes(first[i / 2 * groups].numbers[Kind::kFineMinimumsAt + i % 2][v], words[i]);
   }
 }
 
-// Rows that a last panel lacks repeat its last row; their results are not stored.
-template <typename Format>
-inline void fill_panel(const DotRows& rows, std::int64_t first, std::int64_t groups,
-                       PanelBlock* panel) {
+// Sixteen rows from `first`, as vector v of the panel. Rows that there are not repeat the last one;
+// their results are not stored.
+template <typename Format, typename Block>
+inline void fill_vector(const DotRows& rows, std::int64_t first, std::int64_t groups, int v,
+                        Block* panel) {
   constexpr auto kStep = static_cast<std::int64_t>(Format::kGroupBytes);
   const std::int64_t whole = rows.width / 256, rest = rows.width % 256;
-  const std::byte* start[kPanelRows];
-  for (std::int64_t r = 0; r < kPanelRows; ++r) {
+  const std::byte* start[16];
+  for (std::int64_t r = 0; r < 16; ++r) {
     const std::int64_t row = first + r < rows.rows ? first + r : rows.rows - 1;
     start[r] = rows.weights + row * rows.row_bytes;
   }
   RowMajorGroup row_major;
   for (std::int64_t g = 0; g < whole; ++g) {
-    for (std::int64_t r = 0; r < kPanelRows; r += 2) {
+    for (std::int64_t r = 0; r < 16; r += 2) {
       const std::byte *a = start[r] + g * kStep, *b = start[r + 1] + g * kStep;
-      prefetch_group<Format>(a, kPanelRows * rows.row_bytes);  // of the next panel
-      prefetch_group<Format>(b, kPanelRows * rows.row_bytes);
+      prefetch_group<Format>(a, 16 * rows.row_bytes);  // of the next sixteen
+      prefetch_group<Format>(b, 16 * rows.row_bytes);
       unpack_pair<Format>(a, b, r, row_major);
     }
-    transpose_group<Format>(row_major, panel, groups, g);
+    transpose_group<Format>(row_major, panel + g, groups, v);
   }
   if (rest != 0) {
-    for (std::int64_t r = 0; r < kPanelRows; r += 2) {
+    for (std::int64_t r = 0; r < 16; r += 2) {
       LastGroup<Format> a, b;
       a.fill(start[r] + rows.row_bytes, rest);
       b.fill(start[r + 1] + rows.row_bytes, rest);
       unpack_pair<Format>(a.bytes, b.bytes, r, row_major);
     }
-    transpose_group<Format>(row_major, panel, groups, whole);
+    transpose_group<Format>(row_major, panel + whole, groups, v);
   }
 }
 
-// What of a format the multiplication sees, so that formats alike share its code.
-template <bool kSignedV, bool kFineV, Minimums kMinimumsV, int kOffsetV>
-struct PanelKind {
-  static constexpr bool kSigned = kSignedV, kFine = kFineV;
-  static constexpr Minimums kMinimums = kMinimumsV;
-  static constexpr int kOffset = kOffsetV;  // as offset_bits
-};
+// --- Multiplying --------------------------------------------------------------------------------
+//
+// A tile's sums live in registers only if everything around them is one function.
 
-// Adds the products of elements [4 * begin, 4 * end) of a block.
-template <typename Kind, int kTokens>
-inline void panel_sums(const PanelBlock& block, int begin, int end, const std::int8_t* quants,
-                       std::int64_t stride, Ints (&sums)[kTokens]) {
-  for (int k = begin; k < end; ++k) {
-    const Bytes w = load_bytes(block.weights[k]);
-    for (int t = 0; t < kTokens; ++t)
-      sums[t] = dot_step<Kind>(sums[t], w, load_four(quants + t * stride + 4 * k));
-  }
-}
-
-// The products so far less what the offset of the weights adds to them. As all of what follows in
-// integers below 2^24, exact in floats.
-template <typename Kind>
-inline Floats without_offset(const Ints& products, float x_sum) {
-  if constexpr (Kind::kOffset < 0)
-    return to_floats(products);
-  else
-    return fma(splat(-static_cast<float>(1 << Kind::kOffset)), splat(x_sum), to_floats(products));
-}
-
-// The integers S_b of one block, for kTokens tokens from `token`.
-template <typename Kind, int kTokens>
-inline void block_sums(const PanelBlock& block, const PackedActivations& x, std::int64_t token,
-                       std::int64_t b, Floats (&s)[kTokens]) {
-  const std::int64_t stride = 256 * x.groups;
-  const std::int8_t* quants = x.quants + token * stride + 32 * b;
-  const float* x_sums = x.float_sums + token * 16 * x.groups + 2 * b;
-  Ints products[kTokens];
-  for (Ints& sum : products) sum = splat_int(0);
-  panel_sums<Kind, kTokens>(block, 0, Kind::kFine ? 4 : 8, quants, stride, products);
+// The integers of elements [4 * kBegin, 4 * kEnd) of a block and kTokens tokens, x_stride blocks
+// apart, from what the offset of the weights takes away.
+template <typename Kind, int kBegin, int kEnd, int kTokens>
+[[gnu::always_inline]] inline void panel_sums(const PanelBlock<Kind>& block,
+                                              const ActivationBlock* x, std::int64_t x_stride,
+                                              Ints (&sums)[kPanelVectors][kTokens]) {
   for (int t = 0; t < kTokens; ++t) {
-    const float* of_t = x_sums + t * 16 * x.groups;
-    const float sum = Kind::kOffset < 0 ? 0 : Kind::kFine ? of_t[0] : of_t[0] + of_t[1];
-    s[t] = without_offset<Kind>(products[t], sum);
-    if constexpr (Kind::kFine) s[t] = mul(s[t], load(block.fine[0]));
+    std::int32_t start = 0;
+    if constexpr (Kind::kOffset >= 0) {
+      const ActivationBlock& of_t = x[t * x_stride];
+      start = Kind::kFine ? of_t.offset_sums[kBegin / 4] : of_t.offset_sum;
+      if constexpr (Kind::kOffset != 7) start >>= 7 - Kind::kOffset;  // a multiple of 128
+    }
+    for (int v = 0; v < kPanelVectors; ++v) sums[v][t] = splat_int(start);
   }
+#pragma clang loop unroll( \
+    full)  // addresses are then constants; they would take a sixth of the time
+  for (int k = kBegin; k < kEnd; ++k)
+    for (int t = 0; t < kTokens; ++t) {
+      const Bytes four = load_four(x[t * x_stride].quants + 4 * k);
+      for (int v = 0; v < kPanelVectors; ++v)
+        sums[v][t] = dot_step<Kind>(sums[v][t], load_bytes(block.weights[k][v]), four);
+    }
+}
+
+// S_b of kernels.h for one block. All of it is integers below 2^24, exact in floats.
+template <typename Kind, int kTokens>
+[[gnu::always_inline]] inline void block_sums(const PanelBlock<Kind>& block,
+                                              const ActivationBlock* x, std::int64_t x_stride,
+                                              Floats (&s)[kPanelVectors][kTokens]) {
+  Ints sums[kPanelVectors][kTokens];
+  panel_sums<Kind, 0, Kind::kFine ? 4 : 8>(block, x, x_stride, sums);
+  for (int v = 0; v < kPanelVectors; ++v)
+    for (int t = 0; t < kTokens; ++t) {
+      s[v][t] = to_floats(sums[v][t]);
+      if constexpr (Kind::kFine) s[v][t] = mul(s[v][t], load(block.numbers[Kind::kFineAt][v]));
+    }
   if constexpr (Kind::kFine) {
-    for (Ints& sum : products) sum = splat_int(0);
-    panel_sums<Kind, kTokens>(block, 4, 8, quants, stride, products);
-    for (int t = 0; t < kTokens; ++t)
-      s[t] = fma(without_offset<Kind>(products[t], x_sums[t * 16 * x.groups + 1]),
-                 load(block.fine[1]), s[t]);
+    panel_sums<Kind, 4, 8>(block, x, x_stride, sums);
+    for (int v = 0; v < kPanelVectors; ++v)
+      for (int t = 0; t < kTokens; ++t)
+        s[v][t] = fma(to_floats(sums[v][t]), load(block.numbers[Kind::kFineAt + 1][v]), s[v][t]);
   }
 }
 
 template <typename Kind, int kTokens>
-inline void add_panel_block(const PanelBlock& block, const PackedActivations& x, std::int64_t token,
-                            std::int64_t b, Floats (&acc)[kTokens]) {
-  Floats s[kTokens];
-  block_sums<Kind, kTokens>(block, x, token, b, s);
+[[gnu::always_inline]] inline void add_panel_block(const PanelBlock<Kind>& block,
+                                                   const ActivationBlock* x, std::int64_t x_stride,
+                                                   Floats (&acc)[kPanelVectors][kTokens]) {
+  Floats s[kPanelVectors][kTokens];
+  block_sums<Kind, kTokens>(block, x, x_stride, s);
   for (int t = 0; t < kTokens; ++t) {
-    const std::int64_t at = (token + t) * 8 * x.groups + b;
-    const Floats x_scale = splat(x.scales[at]);
-    acc[t] = fma(s[t], mul(load(block.scale), x_scale), acc[t]);
-    if constexpr (Kind::kMinimums == Minimums::kFloat) {
-      acc[t] = fma(load(block.minimum), splat(x.scaled_sums[at]), acc[t]);
-    } else if constexpr (Kind::kMinimums == Minimums::kFine) {
-      const float* x_sums = x.float_sums + 2 * at;
-      const Floats m = fma(load(block.fine_minimums[1]), splat(x_sums[1]),
-                           mul(load(block.fine_minimums[0]), splat(x_sums[0])));
-      acc[t] = fma(load(block.minimum), mul(m, x_scale), acc[t]);
+    const ActivationBlock& of_t = x[t * x_stride];
+    const Floats x_scale = splat(of_t.scale);
+    for (int v = 0; v < kPanelVectors; ++v) {
+      acc[v][t] = fma(s[v][t], mul(load(block.numbers[0][v]), x_scale), acc[v][t]);
+      if constexpr (Kind::kMinimums == Minimums::kFloat) {
+        acc[v][t] =
+            fma(load(block.numbers[Kind::kMinimumAt][v]), splat(of_t.scaled_sum), acc[v][t]);
+      } else if constexpr (Kind::kMinimums == Minimums::kFine) {
+        constexpr float kUnit = -1.0f / 128;
+        const Floats first = splat(static_cast<float>(of_t.offset_sums[0]) * kUnit);
+        const Floats second = splat(static_cast<float>(of_t.offset_sums[1]) * kUnit);
+        const Floats m = fma(load(block.numbers[Kind::kFineMinimumsAt + 1][v]), second,
+                             mul(load(block.numbers[Kind::kFineMinimumsAt][v]), first));
+        acc[v][t] = fma(load(block.numbers[Kind::kMinimumAt][v]), mul(m, x_scale), acc[v][t]);
+      }
     }
   }
 }
 
-// Tokens [token, token + kTokens) with the panel; `count` rows are stored.
-template <typename Kind, int kTokens>
-void panel_tile(PanelBlock* panel, const PackedActivations& x, std::int64_t token, float* out,
-                std::int64_t out_stride, std::int64_t count) {
-  Floats lanes[8][kTokens];
-  for (int lane = 0; lane < 8; ++lane) {
-    Floats acc[kTokens];
-    for (Floats& sum : acc) sum = splat(0);
-    for (std::int64_t g = 0; g < x.groups; ++g)
-      add_panel_block<Kind, kTokens>(*panel_block(panel, x.groups, g, lane), x, token, 8 * g + lane,
-                                     acc);
-    for (int t = 0; t < kTokens; ++t) lanes[lane][t] = acc[t];
-  }
-  for (int t = 0; t < kTokens; ++t) {
-    Floats pairs[4];
-    for (int lane = 0; lane < 4; ++lane) pairs[lane] = add(lanes[lane][t], lanes[lane + 4][t]);
-    const Floats total = add(add(pairs[0], pairs[2]), add(pairs[1], pairs[3]));
-    float* to = out + (token + t) * out_stride;
-    if (count == kPanelRows)
-      store(to, total);
-    else
-      store_part(to, total, count);
+// Where the sums of the lanes go. Lanes come in the order of kLaneOrder, and `partial` holds what
+// of ((0 + 4) + (2 + 6)) + ((1 + 5) + (3 + 7)) is known: three sets of (tokens, kPanelRows).
+inline constexpr int kLaneOrder[8] = {0, 4, 2, 6, 1, 5, 3, 7};
+struct LaneSums {
+  float* partial;
+  float* out;  // of the panel's first row and the chunk's first token
+  std::int64_t out_stride;
+  std::int64_t rows;  // that are stored
+};
+
+template <int kTokens>
+[[gnu::always_inline]] inline void add_lane(const LaneSums& to, int lane, std::int64_t token,
+                                            const Floats (&sums)[kPanelVectors][kTokens]) {
+  constexpr std::int64_t kSet = kWideChunkTokens * kPanelRows;
+  const auto each = [&](auto&& take) {
+    for (int t = 0; t < kTokens; ++t)
+      for (int v = 0; v < kPanelVectors; ++v)
+        take(to.partial + (token + t) * kPanelRows + 16 * v, sums[v][t], t, v);
+  };
+  switch (lane) {
+    case 0:
+      return each([](float* a, const Floats& sum, int, int) { store(a, sum); });
+    case 4:
+      return each([](float* a, const Floats& sum, int, int) { store(a, add(load(a), sum)); });
+    case 2:
+    case 3:
+      return each([](float* a, const Floats& sum, int, int) { store(a + kSet, sum); });
+    case 6:
+      return each([](float* a, const Floats& sum, int, int) {
+        store(a, add(load(a), add(load(a + kSet), sum)));
+      });
+    case 1:
+      return each([](float* a, const Floats& sum, int, int) { store(a + 2 * kSet, sum); });
+    case 5:
+      return each([](float* a, const Floats& sum, int, int) {
+        store(a + 2 * kSet, add(load(a + 2 * kSet), sum));
+      });
+    default:
+      each([&](const float* a, const Floats& sum, int t, int v) {
+        const Floats odd = add(load(a + 2 * kSet), add(load(a + kSet), sum));
+        const std::int64_t left = to.rows - 16 * v;
+        store_at_most(to.out + (token + t) * to.out_stride + 16 * v, add(load(a), odd), left);
+      });
   }
 }
 
+// One lane of kTokens tokens: `slab` and each token's blocks have `groups` blocks.
 template <typename Kind, int kTokens>
-inline void panel_tokens(PanelBlock* panel, const PackedActivations& x, std::int64_t token,
-                         float* out, std::int64_t out_stride, std::int64_t count) {
-  for (; token + kTokens <= x.tokens; token += kTokens)
-    panel_tile<Kind, kTokens>(panel, x, token, out, out_stride, count);
-  if constexpr (kTokens > 1)
-    panel_tokens<Kind, kTokens / 2>(panel, x, token, out, out_stride, count);
+void panel_tile(const PanelBlock<Kind>* slab, const ActivationBlock* x, std::int64_t groups,
+                int lane, std::int64_t token, const LaneSums& to) {
+  Floats acc[kPanelVectors][kTokens];
+  for (auto& of_vector : acc)
+    for (Floats& sum : of_vector) sum = splat(0);
+  for (std::int64_t g = 0; g < groups; ++g)
+    add_panel_block<Kind, kTokens>(slab[g], x + g, groups, acc);
+  add_lane<kTokens>(to, lane, token, acc);
+}
+
+// Tokens [token, tokens) of a chunk in tiles of at most kTokens, as even as can be.
+template <typename Kind, int kTokens = kWideTokens>
+inline void panel_tiles(const PanelBlock<Kind>* slab, const ActivationBlock* x, std::int64_t groups,
+                        int lane, std::int64_t token, std::int64_t tokens, const LaneSums& to) {
+  std::int64_t tiles = (tokens - token + kTokens - 1) / kTokens;
+  for (; tiles * (kTokens - 1) < tokens - token; --tiles, token += kTokens)
+    panel_tile<Kind, kTokens>(slab, x + token * groups, groups, lane, token, to);
+  if constexpr (kTokens > 1) {
+    if (token < tokens) panel_tiles<Kind, kTokens - 1>(slab, x, groups, lane, token, tokens, to);
+  }
 }
 
 template <typename Format>
 void wide_dot(const DotRows& rows, const PackedActivations& x, std::byte* scratch) {
-  using Kind = PanelKind<Format::kSigned, Format::kFine, Format::kMinimums, offset_bits<Format>()>;
-  auto* panel = reinterpret_cast<PanelBlock*>(scratch);
+  using Kind = KindOf<Format>;
+  auto* panel = reinterpret_cast<PanelBlock<Kind>*>(scratch);
+  auto* partial = reinterpret_cast<float*>(scratch + static_cast<std::size_t>(8 * x.groups) *
+                                                         kMostPanelBlockBytes);
   for (std::int64_t row = 0; row < rows.rows; row += kPanelRows) {
     const std::int64_t left = rows.rows - row;
-    fill_panel<Format>(rows, row, x.groups, panel);
-    panel_tokens<Kind, kWideTokens>(panel, x, 0, rows.out + row, rows.out_stride,
-                                    left < kPanelRows ? left : kPanelRows);
+    for (int v = 0; v < kPanelVectors; ++v)
+      fill_vector<Format>(rows, row + 16 * v, x.groups, v, panel);
+    for (std::int64_t token = 0; token < x.tokens; token += kWideChunkTokens) {
+      const std::int64_t more = x.tokens - token;
+      const std::int64_t tokens = more < kWideChunkTokens ? more : kWideChunkTokens;
+      const LaneSums to{partial, rows.out + token * rows.out_stride + row, rows.out_stride,
+                        left < kPanelRows ? left : kPanelRows};
+      for (const int lane : kLaneOrder)
+        panel_tiles<Kind>(panel + lane * x.groups, x.blocks + (lane * x.tokens + token) * x.groups,
+                          x.groups, lane, 0, tokens, to);
+    }
   }
 }

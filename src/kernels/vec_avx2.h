@@ -2,7 +2,8 @@
 // registers for one. The products are in products_avx2.h or products_avx2vnni.h.
 
 inline constexpr int kLanes = 16;
-inline constexpr int kWideTokens = 2, kFloatRows = 2, kFloatTokens = 2, kPeakChains = 5;
+inline constexpr int kPanelVectors = 1, kWideTokens = 2;
+inline constexpr int kFloatRows = 2, kFloatTokens = 2, kPeakChains = 5;
 
 struct Floats {
   __m256 a, b;
@@ -232,6 +233,9 @@ inline Bytes load_nibbles(const void* low, const void* high) {
 }
 inline Bytes bit_and(const Bytes& x, const Bytes& y) {
   return {_mm256_and_si256(x.a, y.a), _mm256_and_si256(x.b, y.b)};
+}
+inline Bytes add(const Bytes& x, const Bytes& y) {
+  return {_mm256_add_epi8(x.a, y.a), _mm256_add_epi8(x.b, y.b)};
 }
 inline Bytes bit_or(const Bytes& x, const Bytes& y) {
   return {_mm256_or_si256(x.a, y.a), _mm256_or_si256(x.b, y.b)};

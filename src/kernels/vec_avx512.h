@@ -2,7 +2,8 @@
 // The products are in products_avx512.h or products_avx512vnni.h.
 
 inline constexpr int kLanes = 16;
-inline constexpr int kWideTokens = 8, kFloatRows = 4, kFloatTokens = 6, kPeakChains = 12;
+inline constexpr int kPanelVectors = 2, kWideTokens = 6;
+inline constexpr int kFloatRows = 4, kFloatTokens = 6, kPeakChains = 12;
 
 struct Floats {
   __m512 v;
@@ -184,6 +185,7 @@ inline Bytes load_nibbles(const void* low, const void* high) {
   return {_mm512_and_si512(_mm512_srlv_epi16(both, counts), _mm512_set1_epi8(15))};
 }
 inline Bytes bit_and(const Bytes& a, const Bytes& b) { return {_mm512_and_si512(a.v, b.v)}; }
+inline Bytes add(const Bytes& a, const Bytes& b) { return {_mm512_add_epi8(a.v, b.v)}; }
 inline Bytes bit_or(const Bytes& a, const Bytes& b) { return {_mm512_or_si512(a.v, b.v)}; }
 template <int kBits>
 inline Bytes shift_right(const Bytes& x) {

@@ -2,7 +2,8 @@
 // four registers for one. The products are in products_neon.h or products_neon_dotprod.h.
 
 inline constexpr int kLanes = 16;
-inline constexpr int kWideTokens = 4, kFloatRows = 2, kFloatTokens = 2, kPeakChains = 5;
+inline constexpr int kPanelVectors = 1, kWideTokens = 4, kFloatRows = 2, kFloatTokens = 2,
+                     kPeakChains = 5;
 
 struct Floats {
   float32x4_t v[4];
@@ -288,6 +289,11 @@ inline Bytes load_nibbles(const void* low, const void* high) {
 inline Bytes bit_and(const Bytes& x, const Bytes& y) {
   Bytes r;
   for (int i = 0; i < 4; ++i) r.v[i] = vandq_u8(x.v[i], y.v[i]);
+  return r;
+}
+inline Bytes add(const Bytes& x, const Bytes& y) {
+  Bytes r;
+  for (int i = 0; i < 4; ++i) r.v[i] = vaddq_u8(x.v[i], y.v[i]);
   return r;
 }
 inline Bytes bit_or(const Bytes& x, const Bytes& y) {

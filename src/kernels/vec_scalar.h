@@ -8,9 +8,9 @@
 // Shifts of bytes move bits across neighbouring bytes of a 16-bit lane; the caller masks.
 
 inline constexpr int kLanes = 16;
-// Tiles that fit the registers: tokens that share a pass over a panel (matmul_wide.inl; a power of
-// two), rows and tokens of a product of floats (matmul_float.inl).
-inline constexpr int kWideTokens = 2, kFloatRows = 2, kFloatTokens = 2;
+// Tiles that fit the registers: vectors of rows in a panel and tokens that share a pass over it
+// (matmul_wide.inl), rows and tokens of a product of floats (matmul_float.inl).
+inline constexpr int kPanelVectors = 1, kWideTokens = 2, kFloatRows = 2, kFloatTokens = 2;
 // Independent sums that keep the multipliers busy and fit the registers (peaks.inl).
 inline constexpr int kPeakChains = 2;
 
@@ -307,6 +307,11 @@ inline Bytes load_nibbles(const void* low, const void* high) {
 inline Bytes bit_and(const Bytes& a, const Bytes& b) {
   Bytes r;
   for (int i = 0; i < 64; ++i) r.v[i] = a.v[i] & b.v[i];
+  return r;
+}
+inline Bytes add(const Bytes& a, const Bytes& b) {  // modulo 256
+  Bytes r;
+  for (int i = 0; i < 64; ++i) r.v[i] = static_cast<std::uint8_t>(a.v[i] + b.v[i]);
   return r;
 }
 inline Bytes bit_or(const Bytes& a, const Bytes& b) {
