@@ -2,6 +2,8 @@
 // vocabulary comes first, from whoever includes this.
 // clang-format off
 #include "kernels/formats.inl"
+#include "kernels/formats_few.inl"
+#include "kernels/formats_iqk.inl"
 #include "kernels/matmul_pack.inl"
 #include "kernels/matmul_thin.inl"
 #include "kernels/matmul_wide.inl"

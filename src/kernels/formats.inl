@@ -4,10 +4,12 @@
 //   kSigned      whether its bytes are signed; unsigned ones are at most 127
 //   kOffsetBits  the weights are its unsigned bytes less 2^kOffsetBits; -1: they are as they are
 //   kFine        whether every 16 elements have an integer scale of their own
+//   kFloatFine   declared, and true, if that scale is a float of few bits instead
 //   kMinimums    what is added per element: nothing, a float per 32, or a float times an integer
 //                per 16
 //   unpack(g, w) the 256 weights of a group, in order
 //   scales(a, b) the scales of a group of row a (lanes 0 to 7) and of row b (lanes 8 to 15)
+//   RowHeader    declared if rows begin with a scale for all of them
 // The layouts are those of tensor/storage_types.h. No pattern of bits is refused.
 
 enum class Minimums { kNone, kFloat, kFine };
@@ -16,8 +18,14 @@ struct Scales {
   Floats scale;           // w_b of 8 blocks of a, then of b
   Floats minimum;         // m_b likewise; with kFine the factor of the sums of fine_minimums
   Ints fine[2];           // integer scales of the 16 parts of a, of b
+  Floats float_fine[2];   // with kFloatFine, instead
   Ints fine_minimums[2];  // likewise
 };
+
+template <typename Format>
+constexpr bool has_float_fine() {
+  return requires { requires Format::kFloatFine; };
+}
 
 template <typename Block>
 inline const Block* blocks_at(const std::byte* group) {
@@ -95,13 +103,16 @@ struct FormatQ5_1 : FiveBitFormat<BlockQ5_1, -1> {
   }
 };
 
-struct FormatQ8_0 : NibbleFormat<BlockQ8_0, -1> {
+template <typename Block>
+struct ByteFormat : NibbleFormat<Block, -1> {
   static constexpr bool kSigned = true;
   static void unpack(const std::byte* group, Bytes (&w)[4]) {
-    const auto* block = blocks_at<BlockQ8_0>(group);
+    const auto* block = blocks_at<Block>(group);
     for (int i = 0; i < 4; ++i) w[i] = load_two(block[2 * i].qs, block[2 * i + 1].qs);
   }
 };
+using FormatQ8_0 = ByteFormat<BlockQ8_0>;
+using FormatQ8_1 = ByteFormat<BlockQ8_1>;
 
 struct FormatIQ4_NL : NibbleFormat<BlockIQ4_NL, -1> {
   static constexpr bool kSigned = true;
@@ -276,6 +287,18 @@ struct FormatQ3_K : KFormat<BlockQ3_K> {
     const Ints scales = widen((low & kLow) | two_bits(0) | two_bits(1) << 32,
                               (low >> 4 & kLow) | two_bits(2) | two_bits(3) << 32);
     return sub(scales, splat_int(32));
+  }
+};
+
+struct FormatQ8_K : KFormat<BlockQ8_K> {
+  static constexpr bool kSigned = true;
+  static constexpr Minimums kMinimums = Minimums::kNone;
+
+  static void unpack(const std::byte* group, Bytes (&w)[4]) {
+    for (int i = 0; i < 4; ++i) w[i] = load_bytes(blocks_at<BlockQ8_K>(group)->qs + 64 * i);
+  }
+  static void scales(const std::byte* a, const std::byte* b, Scales& to) {
+    to.scale = join(blocks_at<BlockQ8_K>(a)->d, blocks_at<BlockQ8_K>(b)->d);
   }
 };
 

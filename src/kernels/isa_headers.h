@@ -17,4 +17,4 @@
 #include "kernels/kernels.h"
 #include "kernels/peaks.h"
 #include "tensor/dtype.h"
-#include "tensor/storage_types.h"
+#include "tensor/storage_types_iqk.h"

@@ -39,8 +39,17 @@ inline std::vector<std::size_t> f16_offsets(DType type) {
     case DType::kQ4_0:
     case DType::kQ5_0:
     case DType::kQ8_0:
+    case DType::kQ8_1:
+    case DType::kQ1_0:
+    case DType::kQ2_0:
+    case DType::kQ6_0:
     case DType::kIQ4_NL:
     case DType::kIQ4_XS:
+    case DType::kIQ2_K:
+    case DType::kIQ3_K:
+    case DType::kIQ4_K:
+    case DType::kIQ5_K:
+    case DType::kIQ6_K:
       return {0};
     case DType::kQ4_1:
     case DType::kQ5_1:
@@ -53,6 +62,10 @@ inline std::vector<std::size_t> f16_offsets(DType type) {
       return {108};
     case DType::kQ6_K:
       return {208};
+    case DType::kTQ1_0:
+      return {52};
+    case DType::kTQ2_0:
+      return {64};
     default:
       return {};
   }
@@ -64,11 +77,16 @@ class RandomWeight {
   RandomWeight(Random& random, DType type, std::int64_t rows, std::int64_t width) {
     const DTypeInfo& info = dtype_info(type);
     const auto elements = static_cast<std::uint64_t>(width);
-    bytes_.resize(static_cast<std::size_t>(rows) *
-                  static_cast<std::size_t>(row_bytes(type, elements).value()));
+    const auto row = static_cast<std::size_t>(row_bytes(type, elements).value());
+    bytes_.resize(static_cast<std::size_t>(rows) * row);
     for (std::byte& b : bytes_) b = static_cast<std::byte>(random.next_below(256));
-    for (std::size_t at = 0; at < bytes_.size(); at += info.block_bytes)
-      fix_block(random, type, bytes_.data() + at);
+    for (std::size_t first = 0; first < bytes_.size(); first += row) {
+      const auto scale = static_cast<float>(0.01 * random.next_normal());
+      if (info.row_header_bytes >= 4) put(bytes_.data() + first, scale);
+      if (info.row_header_bytes == 2) put(bytes_.data() + first, float_to_f16(scale));
+      for (std::size_t at = first + info.row_header_bytes; at < first + row; at += info.block_bytes)
+        fix_block(random, type, bytes_.data() + at);
+    }
     view_ = {type, Shape{rows, width}, bytes_.data()};
   }
   const TensorView& view() const { return view_; }
@@ -80,7 +98,7 @@ class RandomWeight {
       put(block + offset, float_to_f16(static_cast<float>(0.01 * random.next_normal())));
     const auto value = static_cast<float>(random.next_normal());
     if (type == DType::kMXFP4) block[0] = static_cast<std::byte>(118 + random.next_below(8));
-    if (type == DType::kF32) put(block, value);
+    if (type == DType::kF32 || type == DType::kQ8_K) put(block, value);
     if (type == DType::kF64) put(block, random.next_normal());
     if (type == DType::kF16) put(block, float_to_f16(value));
     if (type == DType::kBF16) put(block, float_to_bf16(value));

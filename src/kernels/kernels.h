@@ -52,10 +52,11 @@ struct PackedActivations {
 };
 
 // Packed weight rows of one dtype, all of `width` elements, and where their products go:
-// out[t * out_stride + r] for row r and token t.
+// out[t * out_stride + r] for row r and token t. `weights` is the first block of the first row; a
+// header that rows may have lies before it.
 struct DotRows {
   const std::byte* weights = nullptr;
-  std::int64_t row_bytes = 0;
+  std::int64_t row_bytes = 0;  // from one row to the next
   std::int64_t rows = 0;
   std::int64_t width = 0;
   float* out = nullptr;
@@ -67,6 +68,8 @@ struct DotRows {
 // float m_b; with x_b the scale of the activations:
 //   acc[b % 8] = fma(float(S_b), w_b * x_b, acc[b % 8]), then fma(m_b, scaled_sum_b, same);
 // the eight sums are added in halves as above. `scratch` has wide_scratch_bytes(groups) bytes.
+// (NVFP4 has floats where others have integer sub-scales; its S_b is their exact sum, rounded
+// once.)
 using IntegerDotFunction = void (*)(const DotRows& rows, const PackedActivations& x,
                                     std::byte* scratch);
 // Products of packed rows with floats; x is (tokens, width).
@@ -76,6 +79,8 @@ struct IntegerDot {
   DType type;
   IntegerDotFunction thin;  // streams the rows once per few tokens
   IntegerDotFunction wide;  // unpacks panels of rows, for many tokens; the same bits
+  // Where rows begin with a scale: reads it. The caller multiplies the products by it. Else null.
+  float (*row_scale)(const std::byte* row);
 };
 struct FloatDot {
   DType type;

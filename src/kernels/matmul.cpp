@@ -76,6 +76,14 @@ struct Workspace {
   float* rows;       // of this worker: kUnitRows decoded rows
 };
 
+void multiply_by_row_scales(const IntegerDot& dot, const std::byte* first_row, const DotRows& rows,
+                            std::int64_t tokens) {
+  for (std::int64_t r = 0; r < rows.rows; ++r) {
+    const float scale = dot.row_scale(first_row + r * rows.row_bytes);
+    for (std::int64_t t = 0; t < tokens; ++t) rows.out[t * rows.out_stride + r] *= scale;
+  }
+}
+
 // Rows [begin, end) of one output.
 void run(const Job& job, std::int64_t begin, std::int64_t end, const Workspace& work) {
   const TensorView& weight = job.output->weight;
@@ -86,8 +94,11 @@ void run(const Job& job, std::int64_t begin, std::int64_t end, const Workspace& 
                .out = job.output->out + begin,
                .out_stride = job.output->out_stride};
   if (job.integer != nullptr) {
+    rows.weights += dtype_info(weight.dtype).row_header_bytes;
     const bool wide = is_wide(work.packed.tokens);
     (wide ? job.integer->wide : job.integer->thin)(rows, work.packed, work.panel);
+    if (job.integer->row_scale != nullptr)
+      multiply_by_row_scales(*job.integer, weight.row(begin), rows, work.packed.tokens);
     return;
   }
   if (job.codec != nullptr) {

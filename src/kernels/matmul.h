@@ -3,7 +3,7 @@
 // The dtype of a weight decides in what form it wants the activations:
 //   * F32, F16, BF16: as floats. The weight is converted exactly and the sum is the fixed
 //     sixteen-lane chain of kernels.h.
-//   * The 4-, 5- and 8-bit blocks, the K family, IQ4 and MXFP4 (has_integer_dot): as signed bytes
+//   * Everything whose values are small integers times scales (has_integer_dot): as signed bytes
 //     with a scale per 32 elements (PackedActivations). The sum is exact but for one rounded
 //     multiply-add per 32 elements, so the error against the true product is, with
 //     a_b = max |x| and W_b = sum |w| over each block b of 32:

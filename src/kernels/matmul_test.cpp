@@ -16,9 +16,7 @@ namespace {
 std::vector<DType> decodable_types() {
   std::vector<DType> types;
   for (const DTypeInfo& info : all_dtypes())
-    if (find_codec(info.type) != nullptr &&
-        (has_integer_dot(info.type) || !f16_offsets(info.type).empty() || info.block_elements == 1))
-      types.push_back(info.type);
+    if (find_codec(info.type) != nullptr) types.push_back(info.type);
   return types;
 }
 

@@ -13,10 +13,10 @@ struct LastGroup {
   alignas(64) std::byte bytes[Format::kGroupBytes];
 
   // The last `elements` (a multiple of 32, less than 256) of a row.
-  void fill(const std::byte* row_end, std::int64_t elements) {
+  void fill(const std::byte* group, std::int64_t elements) {
     const std::size_t count = Format::kGroupBytes * static_cast<std::size_t>(elements) / 256;
     std::memset(bytes, 0, sizeof bytes);
-    std::memcpy(bytes, row_end - count, count);
+    std::memcpy(bytes, group, count);
   }
 };
 
@@ -28,10 +28,10 @@ inline Ints dot_step(const Ints& sums, const Bytes& w, const Bytes& x) {
     return dot_unsigned(sums, w, x);
 }
 
-// The integers S_b of one group of rows a and b with token t.
+// S_b of one group of rows a and b with token t.
 template <typename Format>
-inline Ints group_sums(const Bytes (&a)[4], const Bytes (&b)[4], const Scales& scales,
-                       const std::int8_t* quants, const std::int32_t* sums) {
+inline Floats group_sums(const Bytes (&a)[4], const Bytes (&b)[4], const Scales& scales,
+                         const std::int8_t* quants, const std::int32_t* sums) {
   constexpr int kOffset = offset_bits<Format>();
   const Ints zero = splat_int(0);
   Ints dots_a[4], dots_b[4];
@@ -47,14 +47,18 @@ inline Ints group_sums(const Bytes (&a)[4], const Bytes (&b)[4], const Scales& s
       fine_a = sub(fine_a, offset);
       fine_b = sub(fine_b, offset);
     }
-    return sums_of_two(mul(fine_a, scales.fine[0]), mul(fine_b, scales.fine[1]));
+    if constexpr (has_float_fine<Format>())
+      return sums_of_two(mul(to_floats(fine_a), scales.float_fine[0]),
+                         mul(to_floats(fine_b), scales.float_fine[1]));
+    else
+      return to_floats(sums_of_two(mul(fine_a, scales.fine[0]), mul(fine_b, scales.fine[1])));
   } else {
     Ints both = sums_of_eight(dots_a, dots_b);
     if constexpr (kOffset >= 0) {
       const Ints fine = load_ints(sums);
       both = sub(both, shift_left<kOffset>(sums_of_two(fine, fine)));
     }
-    return both;
+    return to_floats(both);
   }
 }
 
@@ -85,9 +89,9 @@ inline void add_group(const std::byte* a, const std::byte* b, const PackedActiva
   for (int t = 0; t < kTokens; ++t) {
     const std::int64_t at = (token + t) * x.groups + group;
     const std::int32_t* sums = x.sums + 16 * at;
-    const Ints s = group_sums<Format>(weights_a, weights_b, scales, x.quants + 256 * at, sums);
+    const Floats s = group_sums<Format>(weights_a, weights_b, scales, x.quants + 256 * at, sums);
     const Floats x_scales = load_twice(x.scales + 8 * at);
-    acc[t] = fma(to_floats(s), mul(scales.scale, x_scales), acc[t]);
+    acc[t] = fma(s, mul(scales.scale, x_scales), acc[t]);
     if constexpr (Format::kMinimums == Minimums::kFloat) {
       acc[t] = fma(scales.minimum, load_twice(x.scaled_sums + 8 * at), acc[t]);
     } else if constexpr (Format::kMinimums == Minimums::kFine) {
@@ -113,8 +117,8 @@ inline void thin_tile(const DotRows& rows, const PackedActivations& x, std::int6
     add_group<Format, kTokens>(a + g * kStep, b + g * kStep, x, token, g, acc);
   if (rest != 0) {
     LastGroup<Format> last_a, last_b;
-    last_a.fill(a + rows.row_bytes, rest);
-    last_b.fill(b + rows.row_bytes, rest);
+    last_a.fill(a + whole * kStep, rest);
+    last_b.fill(b + whole * kStep, rest);
     add_group<Format, kTokens>(last_a.bytes, last_b.bytes, x, token, whole, acc);
   }
   for (int t = 0; t < kTokens; ++t) {

@@ -73,7 +73,10 @@ inline void unpack_pair(const std::byte* a, const std::byte* b, std::int64_t r,
     Format::unpack(source[row], w);
     for (int i = 0; i < 4; ++i)
       store_bytes(rows.weights[r + row] + 64 * i, to_panel_byte<Format>(w[i]));
-    if constexpr (Format::kFine) store(rows.fine[r + row], to_floats(scales.fine[row]));
+    if constexpr (has_float_fine<Format>())
+      store(rows.fine[r + row], scales.float_fine[row]);
+    else if constexpr (Format::kFine)
+      store(rows.fine[r + row], to_floats(scales.fine[row]));
     if constexpr (Format::kMinimums == Minimums::kFine)
       store(rows.fine_minimums[r + row], to_floats(scales.fine_minimums[row]));
   }
@@ -139,8 +142,8 @@ inline void fill_vector(const DotRows& rows, std::int64_t first, std::int64_t gr
   if (rest != 0) {
     for (std::int64_t r = 0; r < 16; r += 2) {
       LastGroup<Format> a, b;
-      a.fill(start[r] + rows.row_bytes, rest);
-      b.fill(start[r + 1] + rows.row_bytes, rest);
+      a.fill(start[r] + whole * kStep, rest);
+      b.fill(start[r + 1] + whole * kStep, rest);
       unpack_pair<Format>(a.bytes, b.bytes, r, row_major);
     }
     transpose_group<Format>(row_major, panel + whole, groups, v);

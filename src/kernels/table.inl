@@ -1,16 +1,30 @@
 // The table of an instruction set, made of everything included before.
 
+template <typename Header>
+inline float scale_of_row(const std::byte* row) {
+  return reinterpret_cast<const Header*>(row)->d();
+}
+
 template <typename Format>
 constexpr IntegerDot integer_dot() {
-  return {Format::kType, thin_dot<Format>, wide_dot<Format>};
+  IntegerDot dot = {Format::kType, thin_dot<Format>, wide_dot<Format>, nullptr};
+  if constexpr (requires { typename Format::RowHeader; })
+    dot.row_scale = scale_of_row<typename Format::RowHeader>;
+  return dot;
 }
 
 inline constexpr IntegerDot kIntegerDots[] = {
-    integer_dot<FormatQ4_0>(),  integer_dot<FormatQ4_1>(),   integer_dot<FormatQ5_0>(),
-    integer_dot<FormatQ5_1>(),  integer_dot<FormatQ8_0>(),   integer_dot<FormatQ2_K>(),
-    integer_dot<FormatQ3_K>(),  integer_dot<FormatQ4_K>(),   integer_dot<FormatQ5_K>(),
-    integer_dot<FormatQ6_K>(),  integer_dot<FormatIQ4_NL>(), integer_dot<FormatIQ4_XS>(),
-    integer_dot<FormatMXFP4>(),
+    integer_dot<FormatQ4_0>(),   integer_dot<FormatQ4_1>(),    integer_dot<FormatQ5_0>(),
+    integer_dot<FormatQ5_1>(),   integer_dot<FormatQ8_0>(),    integer_dot<FormatQ2_K>(),
+    integer_dot<FormatQ3_K>(),   integer_dot<FormatQ4_K>(),    integer_dot<FormatQ5_K>(),
+    integer_dot<FormatQ6_K>(),   integer_dot<FormatIQ4_NL>(),  integer_dot<FormatIQ4_XS>(),
+    integer_dot<FormatMXFP4>(),  integer_dot<FormatNVFP4>(),   integer_dot<FormatQ8_1>(),
+    integer_dot<FormatQ8_K>(),   integer_dot<FormatQ1_0>(),    integer_dot<FormatQ2_0>(),
+    integer_dot<FormatTQ1_0>(),  integer_dot<FormatTQ2_0>(),   integer_dot<FormatIQ1_BN>(),
+    integer_dot<FormatIQ2_BN>(), integer_dot<FormatQ8_KV>(),   integer_dot<FormatQ6_0>(),
+    integer_dot<FormatIQ2_K>(),  integer_dot<FormatIQ3_K>(),   integer_dot<FormatIQ4_K>(),
+    integer_dot<FormatIQ5_K>(),  integer_dot<FormatIQ2_KS>(),  integer_dot<FormatIQ3_KS>(),
+    integer_dot<FormatIQ4_KS>(), integer_dot<FormatIQ4_KSS>(), integer_dot<FormatIQ5_KS>(),
 };
 inline constexpr FloatDot kFloatDots[] = {
     {DType::kF32, float_dot<F32Weights>},

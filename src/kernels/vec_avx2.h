@@ -266,6 +266,32 @@ inline Bytes look_up(const Bytes& indices, const std::int8_t* table) {
   const __m256i levels = _mm256_broadcastsi128_si256(load_quarter(table));
   return {_mm256_shuffle_epi8(levels, indices.a), _mm256_shuffle_epi8(levels, indices.b)};
 }
+inline Bytes bit_xor(const Bytes& x, const Bytes& y) {
+  return {_mm256_xor_si256(x.a, y.a), _mm256_xor_si256(x.b, y.b)};
+}
+inline Bytes as_bytes(const Ints& x) { return {x.a, x.b}; }
+inline Bytes load_quarters(const void* p) {
+  const __m128i v = load_quarter(p);
+  const __m256i low = _mm256_set_m128i(_mm_srli_epi16(v, 2), v);
+  return {_mm256_and_si256(low, _mm256_set1_epi8(3)),
+          _mm256_and_si256(_mm256_srli_epi16(low, 4), _mm256_set1_epi8(3))};
+}
+inline Bytes load_nibbles_by_eight(const void* p) {
+  const __m256i v = load_half(p), counts = _mm256_setr_epi64x(0, 4, 0, 4);
+  const __m256i low = _mm256_permute4x64_epi64(v, _MM_SHUFFLE(1, 1, 0, 0));
+  const __m256i high = _mm256_permute4x64_epi64(v, _MM_SHUFFLE(3, 3, 2, 2));
+  return {_mm256_and_si256(_mm256_srlv_epi64(low, counts), _mm256_set1_epi8(15)),
+          _mm256_and_si256(_mm256_srlv_epi64(high, counts), _mm256_set1_epi8(15))};
+}
+// Minus one where x is at least `least`.
+inline __m256i at_least(__m256i x, std::uint8_t least) {
+  return _mm256_cmpeq_epi8(_mm256_max_epu8(x, _mm256_set1_epi8(static_cast<char>(least))), x);
+}
+inline __m256i half_thirds(__m256i x) {
+  return _mm256_sub_epi8(_mm256_setzero_si256(),
+                         _mm256_add_epi8(at_least(x, 86), at_least(x, 171)));
+}
+inline Bytes whole_thirds(const Bytes& x) { return {half_thirds(x.a), half_thirds(x.b)}; }
 
 // An 8 x 8 matrix of 32-bit words, transposed.
 inline void transpose_eight(const std::uint8_t* rows, std::size_t stride, __m256i (&out)[8]) {
@@ -311,6 +337,11 @@ inline __m256i pair_sums(const Ints& x) {
   return _mm256_permute4x64_epi64(_mm256_hadd_epi32(x.a, x.b), _MM_SHUFFLE(3, 1, 2, 0));
 }
 inline Ints sums_of_two(const Ints& a, const Ints& b) { return {pair_sums(a), pair_sums(b)}; }
+inline __m256 pair_sums(const Floats& x) {
+  const __m256d sums = _mm256_castps_pd(_mm256_hadd_ps(x.a, x.b));
+  return _mm256_castpd_ps(_mm256_permute4x64_pd(sums, _MM_SHUFFLE(3, 1, 2, 0)));
+}
+inline Floats sums_of_two(const Floats& a, const Floats& b) { return {pair_sums(a), pair_sums(b)}; }
 inline __m256i eight_sums(const Ints (&x)[4]) {
   const __m256i first = lane_sums(x[0], x[1]), second = lane_sums(x[2], x[3]);
   return _mm256_add_epi32(_mm256_permute2x128_si256(first, second, 0x20),

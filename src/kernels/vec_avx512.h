@@ -202,6 +202,28 @@ inline Bytes look_up(const Bytes& indices, const std::int8_t* table) {
   const __m128i levels = _mm_loadu_si128(reinterpret_cast<const __m128i_u*>(table));
   return {_mm512_shuffle_epi8(_mm512_broadcast_i32x4(levels), indices.v)};
 }
+inline Bytes bit_xor(const Bytes& a, const Bytes& b) { return {_mm512_xor_si512(a.v, b.v)}; }
+inline Bytes as_bytes(const Ints& x) { return {x.v}; }
+inline Bytes load_quarters(const void* p) {
+  const __m128i v = _mm_loadu_si128(static_cast<const __m128i_u*>(p));
+  const __m512i counts =
+      _mm512_set_epi64(0x0006000600060006, 0x0006000600060006, 0x0004000400040004,
+                       0x0004000400040004, 0x0002000200020002, 0x0002000200020002, 0, 0);
+  return {
+      _mm512_and_si512(_mm512_srlv_epi16(_mm512_broadcast_i32x4(v), counts), _mm512_set1_epi8(3))};
+}
+inline Bytes load_nibbles_by_eight(const void* p) {
+  const __m512i twice = _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 0, 1, 1, 2, 2, 3, 3),
+                                                 _mm512_castsi256_si512(load_half(p)));
+  const __m512i counts = _mm512_setr_epi64(0, 4, 0, 4, 0, 4, 0, 4);
+  return {_mm512_and_si512(_mm512_srlv_epi64(twice, counts), _mm512_set1_epi8(15))};
+}
+inline Bytes whole_thirds(const Bytes& x) {
+  const __m512i first =
+      _mm512_maskz_set1_epi8(_mm512_cmpge_epu8_mask(x.v, _mm512_set1_epi8(86)), 1);
+  const __mmask64 second = _mm512_cmpge_epu8_mask(x.v, _mm512_set1_epi8(static_cast<char>(171)));
+  return {_mm512_mask_add_epi8(first, second, first, _mm512_set1_epi8(1))};
+}
 
 inline void transpose(const std::uint8_t* rows, std::size_t stride, Bytes (&out)[16]) {
   // Words within 128-bit lanes first: after this, element i of lane L of b[4 g + c] is word
@@ -251,6 +273,12 @@ inline Ints sums_of_two(const Ints& a, const Ints& b) {
   const __m512i odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
   return {_mm512_add_epi32(_mm512_permutex2var_epi32(a.v, even, b.v),
                            _mm512_permutex2var_epi32(a.v, odd, b.v))};
+}
+inline Floats sums_of_two(const Floats& a, const Floats& b) {
+  const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+  const __m512i odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+  return {
+      _mm512_add_ps(_mm512_permutex2var_ps(a.v, even, b.v), _mm512_permutex2var_ps(a.v, odd, b.v))};
 }
 inline Ints sums_of_eight(const Ints (&a)[4], const Ints (&b)[4]) {
   const __m512i of_a = lane_sums(a), of_b = lane_sums(b);

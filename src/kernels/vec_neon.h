@@ -332,6 +332,41 @@ inline Bytes look_up(const Bytes& indices, const std::int8_t* table) {
   for (int i = 0; i < 4; ++i) r.v[i] = vqtbl1q_u8(levels, indices.v[i]);
   return r;
 }
+inline Bytes bit_xor(const Bytes& x, const Bytes& y) {
+  Bytes r;
+  for (int i = 0; i < 4; ++i) r.v[i] = veorq_u8(x.v[i], y.v[i]);
+  return r;
+}
+inline Bytes as_bytes(const Ints& x) {
+  Bytes r;
+  for (int i = 0; i < 4; ++i) r.v[i] = vreinterpretq_u8_s32(x.v[i]);
+  return r;
+}
+inline Bytes load_quarters(const void* p) {
+  const uint8x16_t v = vld1q_u8(bytes_at(p)), mask = vdupq_n_u8(3);
+  return {vandq_u8(v, mask), vandq_u8(vshrq_n_u8(v, 2), mask), vandq_u8(vshrq_n_u8(v, 4), mask),
+          vshrq_n_u8(v, 6)};
+}
+inline Bytes load_nibbles_by_eight(const void* p) {
+  Bytes r;
+  for (int i = 0; i < 2; ++i) {
+    const uint8x16_t v = vld1q_u8(bytes_at(p) + 16 * i);
+    const uint64x2_t low = vreinterpretq_u64_u8(vandq_u8(v, vdupq_n_u8(15)));
+    const uint64x2_t high = vreinterpretq_u64_u8(vshrq_n_u8(v, 4));
+    r.v[2 * i] = vreinterpretq_u8_u64(vzip1q_u64(low, high));
+    r.v[2 * i + 1] = vreinterpretq_u8_u64(vzip2q_u64(low, high));
+  }
+  return r;
+}
+inline Bytes whole_thirds(const Bytes& x) {
+  Bytes r;
+  for (int i = 0; i < 4; ++i) {
+    const uint8x16_t first = vcgeq_u8(x.v[i], vdupq_n_u8(86));
+    const uint8x16_t second = vcgeq_u8(x.v[i], vdupq_n_u8(171));
+    r.v[i] = vsubq_u8(vdupq_n_u8(0), vaddq_u8(first, second));  // each of them is minus one
+  }
+  return r;
+}
 
 inline uint32x4_t low_pairs(uint32x4_t x, uint32x4_t y) {
   return vreinterpretq_u32_u64(vtrn1q_u64(vreinterpretq_u64_u32(x), vreinterpretq_u64_u32(y)));
@@ -369,6 +404,10 @@ inline Ints sums_of_four(const Ints (&x)[4]) {
 inline Ints sums_of_two(const Ints& a, const Ints& b) {
   return {vpaddq_s32(a.v[0], a.v[1]), vpaddq_s32(a.v[2], a.v[3]), vpaddq_s32(b.v[0], b.v[1]),
           vpaddq_s32(b.v[2], b.v[3])};
+}
+inline Floats sums_of_two(const Floats& a, const Floats& b) {
+  return {vpaddq_f32(a.v[0], a.v[1]), vpaddq_f32(a.v[2], a.v[3]), vpaddq_f32(b.v[0], b.v[1]),
+          vpaddq_f32(b.v[2], b.v[3])};
 }
 inline Ints sums_of_eight(const Ints (&a)[4], const Ints (&b)[4]) {
   return sums_of_two(sums_of_four(a), sums_of_four(b));

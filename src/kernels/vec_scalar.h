@@ -351,6 +351,37 @@ inline Bytes look_up(const Bytes& indices,
   for (int i = 0; i < 64; ++i) r.v[i] = static_cast<std::uint8_t>(table[indices.v[i]]);
   return r;
 }
+inline Bytes bit_xor(const Bytes& a, const Bytes& b) {
+  Bytes r;
+  for (int i = 0; i < 64; ++i) r.v[i] = a.v[i] ^ b.v[i];
+  return r;
+}
+inline Bytes as_bytes(const Ints& x) {
+  Bytes r;
+  std::memcpy(r.v, x.v, sizeof r.v);
+  return r;
+}
+// The 16 bytes at p four times, shifted right by 0, 2, 4 and 6 bits: the two lowest bits of each.
+inline Bytes load_quarters(const void* p) {
+  std::uint8_t bytes[16];
+  std::memcpy(bytes, p, sizeof bytes);
+  Bytes r;
+  for (int i = 0; i < 64; ++i) r.v[i] = bytes[i % 16] >> (2 * (i / 16)) & 3;
+  return r;
+}
+// Four times eight bytes: the low four bits of each byte of an eight, then the high four.
+inline Bytes load_nibbles_by_eight(const void* p) {
+  std::uint8_t bytes[32];
+  std::memcpy(bytes, p, sizeof bytes);
+  Bytes r;
+  for (int i = 0; i < 64; ++i) r.v[i] = bytes[i / 16 * 8 + i % 8] >> (4 * (i / 8 % 2)) & 15;
+  return r;
+}
+inline Bytes whole_thirds(const Bytes& x) {  // the whole part of 3 x / 256
+  Bytes r;
+  for (int i = 0; i < 64; ++i) r.v[i] = static_cast<std::uint8_t>(3 * x.v[i] >> 8);
+  return r;
+}
 
 // The 16 x 16 matrix of 32-bit words whose row r begins `stride` bytes after row r - 1, transposed:
 // out[c] holds word c of every row.
@@ -393,6 +424,14 @@ inline Ints sums_of_four(const Ints (&x)[4]) {
 // Each two neighbouring lanes added: eight sums of a, eight of b.
 inline Ints sums_of_two(const Ints& a, const Ints& b) {
   Ints r;
+  for (int i = 0; i < 8; ++i) {
+    r.v[i] = a.v[2 * i] + a.v[2 * i + 1];
+    r.v[i + 8] = b.v[2 * i] + b.v[2 * i + 1];
+  }
+  return r;
+}
+inline Floats sums_of_two(const Floats& a, const Floats& b) {
+  Floats r;
   for (int i = 0; i < 8; ++i) {
     r.v[i] = a.v[2 * i] + a.v[2 * i + 1];
     r.v[i + 8] = b.v[2 * i] + b.v[2 * i + 1];
