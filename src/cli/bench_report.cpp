@@ -1,6 +1,7 @@
 #include "cli/bench_report.h"
 
 #include "cli/text.h"
+#include "models/shapes.h"
 
 namespace bantam {
 namespace {
@@ -98,6 +99,37 @@ JsonObject report_document(const BenchmarkReport& report, const BenchmarkOptions
   if (!batch.empty()) document["gen"] = batch.front();
   document["batch"] = std::move(batch);
   return document;
+}
+
+std::string shapes_text() {
+  std::string can = "shapes that can be measured\n", cannot = "those that cannot yet\n";
+  for (const ModelShape& shape : model_shapes()) {
+    const std::string why = why_not(shape);
+    if (why.empty()) {
+      can += fmt::format("  {:<18} {:>7} parameters\n", shape.name,
+                         human_count(static_cast<std::uint64_t>(shape.parameters)));
+    } else {
+      cannot += fmt::format("  {:<18} {}\n", shape.name, why);
+    }
+  }
+  for (const OtherShape& other : other_shapes())
+    cannot += fmt::format("  {:<18} {}\n", other.name, other.why);
+  return can + cannot;
+}
+
+JsonObject shapes_document() {
+  JsonArray shapes;
+  const auto add = [&](std::string_view name, std::string_view why) -> JsonObject& {
+    shapes.push_back(JsonObject{{"name", name}, {"can_run", why.empty()}, {"why_not", why}});
+    return shapes.back().as_object();
+  };
+  for (const ModelShape& shape : model_shapes()) {
+    JsonObject& one = add(shape.name, why_not(shape));
+    one["family"] = shape.family;
+    one["parameters"] = shape.parameters;
+  }
+  for (const OtherShape& other : other_shapes()) add(other.name, other.why);
+  return {{"shapes", std::move(shapes)}};
 }
 
 }  // namespace bantam

@@ -23,4 +23,8 @@ JsonObject peaks_document(const Peaks& peaks);
 // and what was not measured is not there.
 JsonObject report_document(const BenchmarkReport& report, const BenchmarkOptions& options);
 
+// The shapes that `bantam bench --shape` knows, and what stands in the way of the others.
+std::string shapes_text();
+JsonObject shapes_document();
+
 }  // namespace bantam

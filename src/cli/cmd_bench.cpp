@@ -6,7 +6,11 @@
 #include "cli/commands.h"
 #include "cli/model_arguments.h"
 #include "cli/model_finder.h"
-#include "runtime/loaded_model.h"
+#include "cli/text.h"
+#include "compress/random_weights.h"
+#include "formats/gguf_writer.h"
+#include "models/registry.h"
+#include "models/shapes.h"
 
 namespace bantam {
 namespace {
@@ -18,12 +22,16 @@ class BenchCommand : public Command {
                  .summary = "Measure how fast a model runs here",
                  .example = "  bantam bench -m seed --prompt 128 --gen 64\n"
                             "  bantam bench -m model.gguf --batch 1,4,16 --json\n"
+                            "  bantam bench --shape llama-3.2-3b --type Q4_K_M\n"
                             "  bantam bench --peaks",
                  .details = "Each figure is the best of --repeats runs on random tokens, and is "
                             "given with its share of\nwhat the machine can do at most, measured "
                             "just before: the rate at which memory is read,\nand the rate of "
                             "multiplying and adding (two operations). The limit is what would be\n"
-                            "reached if nothing but the model's matrices took time."}) {
+                            "reached if nothing but the model's matrices took time.\n"
+                            "--shape measures a model that is not here: random weights of its "
+                            "shape are made in memory,\nand speed does not depend on what the "
+                            "weights are."}) {
     add_engine_options(options(), engine_, ModelOption::kOptionalFlag);
     options().add(benchmark_.prompt,
                   {.flag = "--prompt",
@@ -42,18 +50,31 @@ class BenchCommand : public Command {
     options().add(benchmark_.repeats,
                   {.flag = "--repeats", .value = "N", .help = "runs of each part"},
                   {.low = 1, .high = 100});
+    options().add(shape_, {.flag = "--shape",
+                           .value = "NAME",
+                           .help = "measure random weights of this model's shape instead of a "
+                                   "model"});
+    options().add(type_, {.flag = "--type",
+                          .letter = 't',
+                          .value = "T",
+                          .help = "storage type or mix of a shape's weights, as `bantam quantize` "
+                                  "has them; default Q4_K_M"});
+    options().add(save_, {.flag = "--save",
+                          .value = "FILE",
+                          .help = "write a shape's weights to this GGUF file and measure nothing"});
+    options().add(list_shapes_, {.flag = "--list-shapes", .help = "the shapes that there are"});
     options().add(peaks_, {.flag = "--peaks",
                            .help = "measure what this machine can do with 1, 2, 4 … threads; "
                                    "needs no model"});
   }
 
   Result<void> run(CommandContext& context) override {
+    TRY(check_arguments());
     benchmark_.engine = engine_options(engine_, context);
     if (batch_) benchmark_.batch = *batch_;
-    if (engine_.model.empty() && !peaks_) {
-      return fail(ErrorKind::kUsage, "missing_argument",
-                  "there is nothing to measure: give -m MODEL or --peaks");
-    }
+    if (list_shapes_) return list_shapes(context.console);
+    if (save_) return save(context);
+
     std::vector<Peaks> peaks;
     JsonObject document;
     if (peaks_) {
@@ -62,7 +83,7 @@ class BenchCommand : public Command {
       TRY(context.console.print(peaks_text(kernels->name, peaks)));
       document = {{"isa", kernels->name}, {"peaks", peaks_document(peaks.back())}};
     }
-    if (!engine_.model.empty()) {
+    if (!engine_.model.empty() || shape_) {
       const BenchmarkReport report = TRY(measure_model(context));
       TRY(context.console.print(report_text(report, benchmark_)));
       document = report_document(report, benchmark_);
@@ -76,6 +97,24 @@ class BenchCommand : public Command {
   }
 
  private:
+  Result<void> check_arguments() const {
+    if (shape_ && !engine_.model.empty())
+      return fail(ErrorKind::kUsage, "conflicting_options",
+                  "--shape and --model exclude each other");
+    if (!shape_ && (save_ || type_))
+      return fail(ErrorKind::kUsage, "missing_argument", "{} needs --shape NAME",
+                  save_ ? "--save" : "--type");
+    if (engine_.model.empty() && !shape_ && !peaks_ && !list_shapes_)
+      return fail(ErrorKind::kUsage, "missing_argument",
+                  "there is nothing to measure: give -m MODEL, --shape NAME or --peaks");
+    return {};
+  }
+
+  static Result<void> list_shapes(Console& console) {
+    TRY(console.print(shapes_text()));
+    return console.document(shapes_document());
+  }
+
   std::vector<Peaks> measure_peaks(const KernelTable& kernels, CommandContext& context) const {
     PeakMeter meter(kernels);
     std::vector<Peaks> peaks;
@@ -88,19 +127,41 @@ class BenchCommand : public Command {
     return peaks;
   }
 
+  // The weights of --shape, if they fit into memory.
+  Result<std::shared_ptr<const WeightFile>> make_weights(CommandContext& context) const {
+    const ModelShape* shape = TRY(find_shape(*shape_));
+    const Recipe* recipe = TRY(find_recipe(type_.value_or("Q4_K_M")));
+    const std::shared_ptr<WeightFile> outline = TRY(shape_outline(*shape));
+    const ArchSpec spec = TRY(TRY(find_family(outline->metadata))->read_spec(*outline));
+    const std::uint64_t bytes = TRY(planned_bytes(*outline, *recipe));
+    TRY(check_memory(spec, benchmark_, bytes, read_cpu_info().available_memory_bytes));
+    context.console.note(fmt::format("making {} of random weights: {} as {}", human_bytes(bytes),
+                                     shape->name, recipe->name));
+    ThreadPool pool(benchmark_.engine.threads);
+    return TRY(random_weights(*outline, *recipe, pool));
+  }
+
+  Result<void> save(CommandContext& context) const {
+    const std::shared_ptr<const WeightFile> file = TRY(make_weights(context));
+    TRY(write_gguf(*save_, *file));
+    TRY(context.console.print(fmt::format("{}: {}\n", *save_, human_bytes(file->tensor_bytes()))));
+    return context.console.document(
+        JsonObject{{"path", *save_}, {"tensor_bytes", file->tensor_bytes()}});
+  }
+
   Result<BenchmarkReport> measure_model(CommandContext& context) {
-    const std::filesystem::path path = TRY(resolve_model(engine_.model));
-    const LoadedModel model = TRY(open_model(path, benchmark_.engine));
-    if (benchmark_.prompt < 0)
-      benchmark_.prompt = std::min<std::int64_t>(512, model.engine->context_length());
+    const std::shared_ptr<const WeightFile> file =
+        shape_ ? TRY(make_weights(context)) : TRY(open_weights(TRY(resolve_model(engine_.model))));
+    const std::shared_ptr<const Decoder> decoder = TRY(load_decoder(file));
+    // What a request may have; an engine knows best.
+    const std::int64_t context_length =
+        TRY(Engine::create(decoder, benchmark_.engine))->context_length();
+    if (benchmark_.prompt < 0) benchmark_.prompt = std::min<std::int64_t>(512, context_length);
     const std::int64_t longest = std::max(benchmark_.prompt, benchmark_.generate + 1);
-    if (longest > model.engine->context_length()) {
+    if (longest > context_length) {
       return fail(ErrorKind::kUsage, "context_length_exceeded",
-                  "{} tokens were asked for and the context holds {}", longest,
-                  model.engine->context_length());
+                  "{} tokens were asked for and the context holds {}", longest, context_length);
     }
-    // The model's own decoder, so that what is measured is what is served.
-    const std::shared_ptr<const Decoder> decoder = TRY(load_decoder(model.file));
     return run_benchmark(decoder, benchmark_, [&](std::string_view part) {
       context.console.note(fmt::format("measuring: {}", part));
     });
@@ -109,7 +170,8 @@ class BenchCommand : public Command {
   EngineArguments engine_;
   BenchmarkOptions benchmark_;
   std::optional<std::vector<std::int64_t>> batch_;
-  bool peaks_ = false;
+  std::optional<std::string> shape_, type_, save_;
+  bool peaks_ = false, list_shapes_ = false;
 };
 
 }  // namespace

@@ -15,7 +15,6 @@ namespace {
 
 // Floats of a panel: with their packed forms some 8 MB, enough to keep every thread busy.
 constexpr std::uint64_t kPanelElements = 1u << 20;
-constexpr std::uint32_t kQuantizationVersion = 2;  // of ggml's block formats
 
 struct Errors {
   double squared_error = 0, squares = 0;
@@ -156,13 +155,7 @@ Result<void> check_codecs(const WeightFile& in, std::span<const DType> types) {
 Result<Metadata> output_metadata(const WeightFile& in, const Recipe& recipe) {
   Metadata metadata = in.metadata;
   TRY(canonicalize_tokenizer(metadata));
-  metadata.set_u32("general.file_type", recipe.file_type);
-  if (is_blocks(recipe.base)) {
-    metadata.set_u32("general.quantization_version", kQuantizationVersion);
-  } else {
-    metadata.erase("general.quantization_version");
-  }
-  return metadata;
+  return recipe_metadata(std::move(metadata), recipe);
 }
 
 // Collects what the report says, type by type.

@@ -130,6 +130,17 @@ Result<const Recipe*> find_recipe(std::string_view name) {
   return std::unexpected(std::move(error));
 }
 
+Metadata recipe_metadata(Metadata metadata, const Recipe& recipe) {
+  constexpr std::uint32_t kQuantizationVersion = 2;  // of ggml's block formats
+  metadata.set_u32("general.file_type", recipe.file_type);
+  if (dtype_info(recipe.base).block_elements > 1) {
+    metadata.set_u32("general.quantization_version", kQuantizationVersion);
+  } else {
+    metadata.erase("general.quantization_version");
+  }
+  return metadata;
+}
+
 std::vector<DType> plan_types(const Recipe& recipe, const WeightFile& file) {
   const ModelFacts facts = facts_of(file);
   std::vector<DType> types;

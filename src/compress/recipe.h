@@ -39,4 +39,7 @@ Result<const Recipe*> find_recipe(std::string_view name);
 // The storage type of each tensor of `file`, in its order.
 std::vector<DType> plan_types(const Recipe& recipe, const WeightFile& file);
 
+// The metadata of a model with general.file_type and its kin set to what the recipe makes of it.
+Metadata recipe_metadata(Metadata metadata, const Recipe& recipe);
+
 }  // namespace bantam

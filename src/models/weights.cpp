@@ -27,7 +27,7 @@ std::string list_within_budget(const std::vector<std::string>& items) {
 TensorView WeightBinder::matrix(const std::string& name, const Shape& shape) {
   const TensorView* found = file_.find(name);
   if (found == nullptr) {
-    missing_.push_back(name);
+    missing_.push_back({name, shape});
     return {};
   }
   used_.push_back(name);
@@ -76,9 +76,12 @@ std::vector<Linear> WeightBinder::expert_linears(const std::string& prefix, std:
 
 Result<void> WeightBinder::finish() const {
   std::vector<std::string> parts;
-  if (!missing_.empty())
-    parts.push_back(fmt::format("{} missing: {}", missing_.size() == 1 ? "tensor" : "tensors",
-                                list_within_budget(missing_)));
+  if (!missing_.empty()) {
+    std::vector<std::string> names;
+    for (const MissingTensor& tensor : missing_) names.push_back(tensor.name);
+    parts.push_back(fmt::format("{} missing: {}", names.size() == 1 ? "tensor" : "tensors",
+                                list_within_budget(names)));
+  }
   if (!problems_.empty()) parts.push_back(list_within_budget(problems_));
   if (!parts.empty()) {
     return fail(ErrorKind::kMalformed, "weights_invalid", "{}", fmt::join(parts, "; "));
@@ -128,10 +131,7 @@ LayerWeights bind_layer(WeightBinder& bind, const ArchSpec& spec, std::int64_t i
   return weights;
 }
 
-}  // namespace
-
-Result<DecoderWeights> bind_decoder_weights(const WeightFile& file, const ArchSpec& spec) {
-  WeightBinder bind(file);
+DecoderWeights bind_all(WeightBinder& bind, const ArchSpec& spec) {
   DecoderWeights weights;
   weights.embedding = bind.matrix("token_embd.weight", Shape{spec.vocab, spec.width});
   for (std::int64_t layer = 0; layer < spec.layer_count(); ++layer) {
@@ -143,8 +143,22 @@ Result<DecoderWeights> bind_decoder_weights(const WeightFile& file, const ArchSp
                                            : Linear{.weight = weights.embedding, .bias = {}};
   // Read into the spec when that was made.
   bind.optional_vector("rope_freqs.weight", spec.rope.width / 2);
+  return weights;
+}
+
+}  // namespace
+
+Result<DecoderWeights> bind_decoder_weights(const WeightFile& file, const ArchSpec& spec) {
+  WeightBinder bind(file);
+  DecoderWeights weights = bind_all(bind, spec);
   TRY(bind.finish());
   return weights;
+}
+
+std::vector<MissingTensor> missing_decoder_weights(const WeightFile& file, const ArchSpec& spec) {
+  WeightBinder bind(file);
+  bind_all(bind, spec);
+  return bind.missing();
 }
 
 }  // namespace bantam

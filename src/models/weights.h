@@ -37,6 +37,11 @@ struct DecoderWeights {
   Linear head;                       // (V, E); the embedding where the model ties them
 };
 
+struct MissingTensor {
+  std::string name;
+  Shape shape;
+};
+
 class WeightBinder {
  public:
   explicit WeightBinder(const WeightFile& file) : file_(file) {}
@@ -52,6 +57,8 @@ class WeightBinder {
   std::vector<Linear> expert_linears(const std::string& prefix, std::int64_t experts,
                                      std::int64_t outputs, std::int64_t inputs);
   bool has(std::string_view name) const { return file_.find(name) != nullptr; }
+  // Asked for and not there, in the order of asking.
+  const std::vector<MissingTensor>& missing() const { return missing_; }
 
   // kMalformed "weights_invalid" with every problem met, or nothing. Tensors of the file that
   // nobody asked for are a warning in the log.
@@ -62,11 +69,15 @@ class WeightBinder {
 
   const WeightFile& file_;
   std::vector<std::string> problems_;
-  std::vector<std::string> missing_;
+  std::vector<MissingTensor> missing_;
   std::vector<std::string> used_;
 };
 
 // Binds the canonical names of the Llama-like families (GGUF's: token_embd, blk.N.attn_q, …).
 Result<DecoderWeights> bind_decoder_weights(const WeightFile& file, const ArchSpec& spec);
+
+// What `file` lacks to be bound so: with a file that has metadata only, the tensors of a model.
+// Those that a model may do without (biases, a head of its own, rotary divisors) are not missing.
+std::vector<MissingTensor> missing_decoder_weights(const WeightFile& file, const ArchSpec& spec);
 
 }  // namespace bantam

@@ -9,6 +9,7 @@
 #include <limits>
 #include <span>
 
+#include "base/cpu_info.h"
 #include "base/random.h"
 #include "kernels/matmul.h"
 #include "nn/cpu_ops.h"
@@ -190,6 +191,30 @@ StepWork step_work(const Decoder& decoder, std::int64_t tokens, std::int64_t row
   return counter.work();
 }
 
+Result<void> check_memory(const ArchSpec& spec, const BenchmarkOptions& options,
+                          std::uint64_t weight_bytes, std::uint64_t available) {
+  // Of a step, mostly: a layer's activations and the logits (see default_chunk_tokens).
+  constexpr double kWorking = 128e6;
+  constexpr double kGigabyte = 1e9;
+  double tokens = static_cast<double>(options.prompt);
+  for (const std::int64_t sequences : options.batch)
+    tokens = std::max(tokens,
+                      static_cast<double>(sequences) * static_cast<double>(options.generate + 1));
+  const KvLayout layout = kv_layout(spec, options.engine.kv_dtype);
+  const double kv_bytes = tokens * static_cast<double>(layout.block_bytes()) /
+                          static_cast<double>(KvLayout::kBlockTokens);
+  const double needed = static_cast<double>(weight_bytes) + kv_bytes + kWorking;
+  if (needed <= static_cast<double>(available)) return {};
+  return std::unexpected(
+      fail(ErrorKind::kTooLarge, "out_of_memory",
+           "{:.2f} GB are needed (weights {:.2f}, keys and values {:.2f}) and {:.2f} GB are "
+           "available",
+           needed / kGigabyte, static_cast<double>(weight_bytes) / kGigabyte, kv_bytes / kGigabyte,
+           static_cast<double>(available) / kGigabyte)
+          .error()
+          .with_hint("take a smaller model or --type, or a smaller --batch, --prompt or --gen"));
+}
+
 namespace {
 
 // One benchmark: the pool, the kernels and the peaks that its parts share.
@@ -264,6 +289,7 @@ Result<BenchmarkReport> run_benchmark(const std::shared_ptr<const Decoder>& deco
                                       const BenchmarkOptions& options,
                                       const std::function<void(std::string_view)>& progress) {
   const KernelTable* kernels = TRY(choose_kernels(options.engine.isa));
+  TRY(check_memory(decoder->spec(), options, 0, read_cpu_info().available_memory_bytes));
   progress("the machine's peaks");
   Benchmark benchmark(*decoder, *kernels, options);
   if (options.prompt > 0) {

@@ -41,6 +41,11 @@ struct StepWork {
 // as the head it may be tied to.
 StepWork step_work(const Decoder& decoder, std::int64_t tokens, std::int64_t rows);
 
+// Whether keys and values of the largest run, working memory and `weight_bytes` that have yet to be
+// made fit into `available` bytes. If not: kTooLarge "out_of_memory" with both figures.
+Result<void> check_memory(const ArchSpec& spec, const BenchmarkOptions& options,
+                          std::uint64_t weight_bytes, std::uint64_t available);
+
 struct BenchmarkFigure {
   std::int64_t sequences = 1;
   double tokens_per_second = 0;  // of all sequences together
@@ -63,7 +68,8 @@ struct BenchmarkReport {
   std::uint64_t resident_bytes = 0;       // of the process after a run, mapped weights included
 };
 
-// Runs the model on random tokens. `progress` gets a phrase before each part.
+// Runs the model on random tokens. `progress` gets a phrase before each part. Errors: those of
+// choose_kernels() and check_memory().
 Result<BenchmarkReport> run_benchmark(const std::shared_ptr<const Decoder>& decoder,
                                       const BenchmarkOptions& options,
                                       const std::function<void(std::string_view)>& progress);

@@ -62,6 +62,24 @@ TEST(StepWork, TakesAsLongAsTheSlowerOfReadingAndComputing) {
   EXPECT_DOUBLE_EQ(computes.seconds_at(peaks), 3);
 }
 
+TEST(CheckMemory, RefusesWhatDoesNotFitWithBothFigures) {
+  const auto decoder = decoder_of({});
+  BenchmarkOptions options{.prompt = 64, .generate = 8};
+  EXPECT_TRUE(check_memory(decoder->spec(), options, 0, std::uint64_t{1} << 30));
+  const auto weights = check_memory(decoder->spec(), options, 42'470'000'000, 24'180'000'000);
+  ASSERT_FALSE(weights);
+  EXPECT_EQ(weights.error().kind, ErrorKind::kTooLarge);
+  EXPECT_EQ(weights.error().code, "out_of_memory");
+  EXPECT_THAT(weights.error().message, testing::HasSubstr("weights 42.47"));
+  EXPECT_THAT(weights.error().message, testing::HasSubstr("24.18 GB are available"));
+  // 2 layers, 2 heads of 16 for keys and for values in F16: 256 bytes a token.
+  options.batch = {1, 256};
+  options.generate = 1 << 20;
+  const auto kv = check_memory(decoder->spec(), options, 0, std::uint64_t{1} << 30);
+  ASSERT_FALSE(kv);
+  EXPECT_THAT(kv.error().message, testing::HasSubstr("keys and values 68.72"));
+}
+
 TEST(Benchmark, FiguresAgreeWithEachOther) {
   BenchmarkOptions options{.prompt = 40, .generate = 4, .batch = {1, 3}, .repeats = 1};
   options.engine.threads = 2;

@@ -5,9 +5,9 @@
 #include <string_view>
 
 #include "base/random.h"
-#include "base/unicode.h"
 #include "codec/codec.h"
 #include "tensor/storage_types.h"
+#include "tokenizer/byte_vocabulary.h"
 
 namespace bantam::support {
 namespace {
@@ -205,22 +205,6 @@ std::shared_ptr<WeightFile> ModelMaker::make() {
   return file_;
 }
 
-// GPT-2's spelling of a byte: itself where it prints, otherwise the next unused code point from
-// 256.
-std::string byte_piece(unsigned byte) {
-  const auto prints = [](unsigned b) {
-    return (b >= 33 && b <= 126) || (b >= 161 && b <= 172) || b >= 174;
-  };
-  char32_t c = byte;
-  if (!prints(byte)) {
-    c = 256;
-    for (unsigned b = 0; b < byte; ++b) c += !prints(b);
-  }
-  std::string piece;
-  append_utf8(piece, c);
-  return piece;
-}
-
 }  // namespace
 
 std::shared_ptr<WeightFile> make_random_model(const RandomModelSpec& spec) {
@@ -248,39 +232,6 @@ TensorView add_random_matrix(WeightFile& file, const std::string& name, const Sh
   const TensorView view{dtype, shape, data};
   file.add_tensor(name, view);
   return view;
-}
-
-void add_byte_vocabulary(Metadata& metadata, std::int64_t size) {
-  CHECK(size >= kLeastVocabulary, "a vocabulary of {}", size);
-  const std::string space = byte_piece(' ');
-  const std::vector<std::pair<std::string, std::string>> merges = {
-      {"h", "e"}, {space, "t"},        {"i", "n"}, {space, "a"}, {"e", "r"},   {"o", "n"},
-      {"r", "e"}, {space + "t", "he"}, {"a", "n"}, {"in", "g"},  {space, "s"}, {"l", "l"}};
-  std::vector<std::string> tokens, rules;
-  std::vector<std::int32_t> types;
-  const auto add = [&](std::string piece, std::int32_t type) {
-    tokens.push_back(std::move(piece));
-    types.push_back(type);
-  };
-  constexpr std::int32_t kNormal = 1, kControl = 3, kUnused = 5;
-  for (unsigned byte = 0; byte < 256; ++byte) add(byte_piece(byte), kNormal);
-  for (const auto& [left, right] : merges) {
-    add(left + right, kNormal);
-    rules.push_back(left + " " + right);
-  }
-  add("<|begin|>", kControl);
-  add("<|end|>", kControl);
-  while (static_cast<std::int64_t>(tokens.size()) < size)
-    add(fmt::format("<|unused_{}|>", tokens.size()), kUnused);
-
-  metadata.set_string("tokenizer.ggml.model", "gpt2");
-  metadata.set_string("tokenizer.ggml.pre", "gpt-2");
-  metadata.set_strings("tokenizer.ggml.tokens", std::move(tokens));
-  metadata.set_i32s("tokenizer.ggml.token_type", types);
-  metadata.set_strings("tokenizer.ggml.merges", std::move(rules));
-  metadata.set_u32("tokenizer.ggml.bos_token_id", kBeginToken);
-  metadata.set_u32("tokenizer.ggml.eos_token_id", kEndToken);
-  metadata.set_bool("tokenizer.ggml.add_bos_token", false);
 }
 
 }  // namespace bantam::support

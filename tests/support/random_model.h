@@ -52,17 +52,11 @@ struct RandomModelSpec {
   std::optional<DType> embedding_dtype =
       std::nullopt;  // of the embedding and the output, if another
 
-  bool vocabulary = true;  // see add_byte_vocabulary; needs vocab >= kLeastVocabulary
+  bool vocabulary = true;  // tokenizer/byte_vocabulary.h; needs vocab >= kLeastByteVocabulary
   std::uint64_t seed = 1;
 };
 
 std::shared_ptr<WeightFile> make_random_model(const RandomModelSpec& spec);
-
-// A byte-level BPE vocabulary in the GPT-2 style: ids 0 to 255 are the bytes, then the tokens of
-// twelve merges, then "<|begin|>" (BOS), "<|end|>" (EOS), and unused tokens up to `size`.
-inline constexpr std::int64_t kLeastVocabulary = 270;
-inline constexpr std::int32_t kBeginToken = 268, kEndToken = 269;
-void add_byte_vocabulary(Metadata& metadata, std::int64_t size);
 
 // `rows` x `columns` random values of the given deviation, stored as `dtype`.
 TensorView add_random_matrix(WeightFile& file, const std::string& name, const Shape& shape,

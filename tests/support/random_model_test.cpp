@@ -8,6 +8,7 @@
 
 #include "codec/codec.h"
 #include "support/reference_model.h"
+#include "tokenizer/byte_vocabulary.h"
 
 namespace bantam::support {
 namespace {
@@ -98,19 +99,19 @@ TEST(RandomModel, LogitsAreSpreadWhateverTheShape) {
 }
 
 TEST(RandomModel, VocabularyIsComplete) {
-  const auto model = make_random_model({.vocab = kLeastVocabulary});
+  const auto model = make_random_model({.vocab = kLeastByteVocabulary});
   const auto tokens = model->metadata.strings("tokenizer.ggml.tokens");
   ASSERT_TRUE(tokens);
   ASSERT_NE(*tokens, nullptr);
-  EXPECT_EQ((*tokens)->size(), static_cast<std::size_t>(kLeastVocabulary));
+  EXPECT_EQ((*tokens)->size(), static_cast<std::size_t>(kLeastByteVocabulary));
   EXPECT_EQ(std::set<std::string>((*tokens)->begin(), (*tokens)->end()).size(), (*tokens)->size());
   EXPECT_EQ((**tokens)['A'], "A");
   EXPECT_EQ((**tokens)[' '], "\u0120");
   EXPECT_EQ((**tokens)['\n'], "\u010A");
   EXPECT_EQ((**tokens)[0xAD], "\u0143");
   EXPECT_EQ((**tokens)[0xFF], "\u00FF");
-  EXPECT_EQ((**tokens)[kBeginToken], "<|begin|>");
-  EXPECT_EQ((**tokens)[kEndToken], "<|end|>");
+  EXPECT_EQ((**tokens)[kByteBeginToken], "<|begin|>");
+  EXPECT_EQ((**tokens)[kByteEndToken], "<|end|>");
   // Each merge joins two tokens that exist into one that exists.
   const auto merges = model->metadata.strings("tokenizer.ggml.merges");
   ASSERT_TRUE(merges && *merges != nullptr);

@@ -1,10 +1,7 @@
 // write_random_models FOLDER: GGUF files of random weights, for tests that compare two programs.
-// write_random_models FOLDER llama-3.2-1b: one F16 file of that model's shape, for benchmarks;
-// `bantam quantize` makes the packed ones from it.
 #include <cstdio>
 #include <filesystem>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -35,33 +32,14 @@ std::vector<std::pair<std::string, RandomModelSpec>> models() {
           {"dense-Q6_K", q6_k}};
 }
 
-RandomModelSpec llama_3_2_1b() {
-  return {.vocab = 128256,
-          .width = 2048,
-          .layers = 16,
-          .heads = 32,
-          .kv_heads = 8,
-          .ffn_width = 8192,
-          .context_length = 8192,
-          .tied = true,
-          .rope_base = 500000,
-          .rope_divisors = true,
-          .dtype = DType::kF16};
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
-  const bool large = argc == 3 && std::string_view(argv[2]) == "llama-3.2-1b";
-  if (argc != 2 && !large) {
-    std::fprintf(stderr, "usage: write_random_models FOLDER [llama-3.2-1b]\n");
+  if (argc != 2) {
+    std::fprintf(stderr, "usage: write_random_models FOLDER\n");
     return 64;
   }
-  const auto wanted =
-      large ? std::vector<std::pair<std::string, RandomModelSpec>>{{"llama-3.2-1b-F16",
-                                                                    llama_3_2_1b()}}
-            : models();
-  for (const auto& [name, spec] : wanted) {
+  for (const auto& [name, spec] : models()) {
     const auto model = bantam::support::make_random_model(spec);
     const auto path = std::filesystem::path(argv[1]) / ("random-" + name + ".gguf");
     const auto written = bantam::write_gguf(path, *model);
