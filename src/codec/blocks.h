@@ -8,6 +8,8 @@
 // is the row's, and storage_types_iqk.h says where a second rounding is part of the format.
 #pragma once
 
+#include <span>
+
 #include "tensor/storage_types_iqk.h"
 
 namespace bantam {
@@ -60,5 +62,37 @@ void encode_block(const float* in, const float* importance, BlockQ8_0& block);
 void encode_block(const float* in, const float* importance, BlockQ4_K& block);
 void encode_block(const float* in, const float* importance, BlockQ5_K& block);
 void encode_block(const float* in, const float* importance, BlockQ6_K& block);
+void encode_block(const float* in, const float* importance, BlockIQ4_NL& block);
+void encode_block(const float* in, const float* importance, BlockIQ4_XS& block);
+void encode_block(const float* in, const float* importance, BlockMXFP4& block);
+void encode_block(const float* in, const float* importance, BlockNVFP4& block);
+void encode_block(const float* in, const float* importance, BlockTQ1_0& block);
+void encode_block(const float* in, const float* importance, BlockTQ2_0& block);
+void encode_block(const float* in, const float* importance, BlockQ1_0& block);
+void encode_block(const float* in, const float* importance, BlockQ2_0& block);
+void encode_block(const float* in, const float* importance, BlockQ6_0& block);
+void encode_block(const float* in, const float* importance, BlockIQ2_K& block);
+void encode_block(const float* in, const float* importance, BlockIQ3_K& block);
+void encode_block(const float* in, const float* importance, BlockIQ4_K& block);
+void encode_block(const float* in, const float* importance, BlockIQ5_K& block);
+void encode_block(const float* in, const float* importance, BlockIQ6_K& block);
+
+// Where rows have headers: all of a row and its header. `importance` as above.
+void encode_row(std::span<const float> in, const float* importance, RowScaleF16& header,
+                BlockIQ1_BN* blocks);
+void encode_row(std::span<const float> in, const float* importance, RowScaleF32& header,
+                BlockIQ2_BN* blocks);
+void encode_row(std::span<const float> in, const float* importance, RowScaleAndSum& header,
+                BlockQ8_KV* blocks);
+void encode_row(std::span<const float> in, const float* importance, RowScaleF16& header,
+                BlockIQ2_KS* blocks);
+void encode_row(std::span<const float> in, const float* importance, RowScaleF16& header,
+                BlockIQ3_KS* blocks);
+void encode_row(std::span<const float> in, const float* importance, RowScaleF32& header,
+                BlockIQ4_KS* blocks);
+void encode_row(std::span<const float> in, const float* importance, RowScaleF32& header,
+                BlockIQ4_KSS* blocks);
+void encode_row(std::span<const float> in, const float* importance, RowScaleF32& header,
+                BlockIQ5_KS* blocks);
 
 }  // namespace bantam

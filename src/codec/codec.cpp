@@ -29,14 +29,20 @@ void decode_row(const std::byte* bytes, std::span<float> out) {
 }
 
 template <typename Block>
-void encode_row(std::span<const float> in, std::span<const float> importance, std::byte* bytes) {
+void encode_blocks(std::span<const float> in, std::span<const float> importance, std::byte* bytes) {
   const std::size_t elements = dtype_info(Block::kType).block_elements;
   CHECK(in.size() % elements == 0, "{} elements", in.size());
   CHECK(importance.empty() || importance.size() == in.size(), "{} weights for {} elements",
         importance.size(), in.size());
-  auto* block = reinterpret_cast<Block*>(bytes);
-  for (std::size_t at = 0; at < in.size(); at += elements)
-    encode_block(in.data() + at, importance.empty() ? nullptr : importance.data() + at, *block++);
+  if (in.empty()) return;
+  auto* block = reinterpret_cast<Block*>(bytes + row_header_size<Block>());
+  if constexpr (row_header_size<Block>() > 0) {
+    auto& header = *reinterpret_cast<typename Block::RowHeader*>(bytes);
+    encode_row(in, importance.empty() ? nullptr : importance.data(), header, block);
+  } else {
+    for (std::size_t at = 0; at < in.size(); at += elements)
+      encode_block(in.data() + at, importance.empty() ? nullptr : importance.data() + at, *block++);
+  }
 }
 
 // --- Rows of single floats, at any address ------------------------------------------------------
@@ -87,7 +93,7 @@ constexpr Codec decoder() {
 }
 template <typename Block>
 constexpr Codec codec() {
-  return {Block::kType, decode_row<Block>, encode_row<Block>};
+  return {Block::kType, decode_row<Block>, encode_blocks<Block>};
 }
 
 using U8 = std::uint8_t;
@@ -112,28 +118,28 @@ constexpr auto kCodecs = std::to_array<Codec>({
     codec<BlockQ5_K>(),
     codec<BlockQ6_K>(),
     decoder<BlockQ8_K>(),
-    decoder<BlockIQ4_NL>(),
-    decoder<BlockIQ4_XS>(),
-    decoder<BlockTQ1_0>(),
-    decoder<BlockTQ2_0>(),
-    decoder<BlockMXFP4>(),
-    decoder<BlockNVFP4>(),
-    decoder<BlockQ1_0>(),
-    decoder<BlockQ2_0>(),
-    decoder<BlockQ6_0>(),
-    decoder<BlockIQ1_BN>(),
-    decoder<BlockIQ2_BN>(),
-    decoder<BlockQ8_KV>(),
-    decoder<BlockIQ2_K>(),
-    decoder<BlockIQ3_K>(),
-    decoder<BlockIQ4_K>(),
-    decoder<BlockIQ5_K>(),
-    decoder<BlockIQ6_K>(),
-    decoder<BlockIQ2_KS>(),
-    decoder<BlockIQ3_KS>(),
-    decoder<BlockIQ4_KS>(),
-    decoder<BlockIQ4_KSS>(),
-    decoder<BlockIQ5_KS>(),
+    codec<BlockIQ4_NL>(),
+    codec<BlockIQ4_XS>(),
+    codec<BlockTQ1_0>(),
+    codec<BlockTQ2_0>(),
+    codec<BlockMXFP4>(),
+    codec<BlockNVFP4>(),
+    codec<BlockQ1_0>(),
+    codec<BlockQ2_0>(),
+    codec<BlockQ6_0>(),
+    codec<BlockIQ1_BN>(),
+    codec<BlockIQ2_BN>(),
+    codec<BlockQ8_KV>(),
+    codec<BlockIQ2_K>(),
+    codec<BlockIQ3_K>(),
+    codec<BlockIQ4_K>(),
+    codec<BlockIQ5_K>(),
+    codec<BlockIQ6_K>(),
+    codec<BlockIQ2_KS>(),
+    codec<BlockIQ3_KS>(),
+    codec<BlockIQ4_KS>(),
+    codec<BlockIQ4_KSS>(),
+    codec<BlockIQ5_KS>(),
     decoder<BlockIQ1_KT>(),
     decoder<BlockIQ2_KT>(),
     decoder<BlockIQ3_KT>(),

@@ -112,6 +112,19 @@ void encode_block(const float* in, const float* importance, BlockQ5_0& block) {
   pack_high_bits(codes, block);
 }
 
+void encode_block(const float* in, const float* importance, BlockQ6_0& block) {
+  const Line line = symmetric_line(in, importance, {-32, 31});
+  unsigned codes[kElements];
+  find_codes(in, line, 32, 63, codes);
+  block = {};
+  block.d = line.d_bits;
+  pack_nibbles(codes, block);
+  for (std::size_t e = 0; e < kElements; ++e) {
+    const std::size_t at = 4 * (e / 8 % 2) + 2 * (e / 16);
+    block.qh[e % 8] = static_cast<std::uint8_t>(block.qh[e % 8] | codes[e] >> 4 << at);
+  }
+}
+
 void encode_block(const float* in, const float* importance, BlockQ4_1& block) {
   const Line line = affine_line(in, importance, 15);
   unsigned codes[kElements];

@@ -27,7 +27,8 @@ std::vector<std::byte> encode(DType type, std::span<const float> x,
 
 std::vector<float> decode(DType type, std::span<const std::byte> bytes) {
   const DTypeInfo& info = dtype_info(type);
-  std::vector<float> x(bytes.size() / info.block_bytes * info.block_elements);
+  const std::size_t blocks = (bytes.size() - info.row_header_bytes) / info.block_bytes;
+  std::vector<float> x(blocks * info.block_elements);
   find_codec(type)->decode(bytes.data(), x);
   return x;
 }
@@ -79,6 +80,14 @@ std::vector<DType> encodable(bool quantized_only) {
   return types;
 }
 
+// Four levels or fewer, or scales of few bits: what the others keep closely these keep roughly.
+bool is_coarse(DType type) {
+  constexpr std::array kCoarse = {DType::kTQ1_0,  DType::kTQ2_0,  DType::kQ1_0,  DType::kQ2_0,
+                                  DType::kIQ1_BN, DType::kIQ2_BN, DType::kIQ2_K, DType::kIQ2_KS,
+                                  DType::kIQ3_K,  DType::kIQ3_KS, DType::kNVFP4, DType::kMXFP4};
+  return std::ranges::find(kCoarse, type) != kCoarse.end();
+}
+
 std::string test_name(const testing::TestParamInfo<DType>& param) {
   return std::string(dtype_info(param.param).name);
 }
@@ -123,7 +132,9 @@ TEST_P(Encode, LargestFloatsSaturateWithTheirSign) {
   x[40] = -FLT_MAX;
   x[77] = 1.0f;
   const std::vector<float> back = round_trip(GetParam(), x);
-  const float least = GetParam() == DType::kF8E4M3 ? kF8E4M3Max : kF8E5M2Max;
+  const float least = GetParam() == DType::kF8E4M3  ? kF8E4M3Max
+                      : GetParam() == DType::kNVFP4 ? 5 * kF8E4M3Max
+                                                    : kF8E5M2Max;
   EXPECT_GE(back[3], least);
   EXPECT_LE(back[40], -least);
   for (const float value : back) EXPECT_TRUE(std::isfinite(value));
@@ -156,8 +167,9 @@ TEST_P(Encode, SameInputSameBytes) {
   EXPECT_EQ(encode(GetParam(), x), encode(GetParam(), x));
 }
 
-// A row is a sequence of blocks: each is encoded as if it were alone.
+// A row is a sequence of blocks: each is encoded as if it were alone, unless a scale is the row's.
 TEST_P(Encode, BlocksAreIndependent) {
+  if (dtype_info(GetParam()).row_header_bytes > 0) GTEST_SKIP() << "rows with one scale";
   const std::size_t n = dtype_info(GetParam()).block_elements;
   const std::vector<float> x = gaussian(3 * n), w(3 * n, 2.0f);
   const auto whole = encode(GetParam(), x, w);
@@ -259,14 +271,17 @@ double min_max_noise(std::span<const float> x, std::size_t group, double levels,
 // Encoders are deterministic, so what codec.h states can be held to closely.
 TEST(QuantizeError, IsWhatTheHeaderSays) {
   const std::vector<float> x = gaussian(256 * 400);
-  for (const auto& [type, percent] : {std::pair{DType::kQ4_0, 8.534},
-                                      {DType::kQ4_1, 7.793},
-                                      {DType::kQ4_K, 7.013},
-                                      {DType::kQ5_0, 4.248},
-                                      {DType::kQ5_1, 3.761},
-                                      {DType::kQ5_K, 3.452},
-                                      {DType::kQ6_K, 1.730},
-                                      {DType::kQ8_0, 0.5337}})
+  for (const auto& [type, percent] :
+       {std::pair{DType::kQ4_0, 8.534}, {DType::kQ4_1, 7.793},    {DType::kQ4_K, 7.013},
+        {DType::kQ5_0, 4.248},          {DType::kQ5_1, 3.761},    {DType::kQ5_K, 3.452},
+        {DType::kQ6_K, 1.730},          {DType::kQ8_0, 0.5337},   {DType::kQ6_0, 2.1235},
+        {DType::kQ8_KV, 1.0286},        {DType::kQ1_0, 59.709},   {DType::kQ2_0, 36.092},
+        {DType::kTQ1_0, 43.287},        {DType::kTQ2_0, 43.287},  {DType::kIQ1_BN, 43.467},
+        {DType::kIQ2_BN, 43.467},       {DType::kMXFP4, 11.138},  {DType::kNVFP4, 8.0955},
+        {DType::kIQ4_NL, 7.3368},       {DType::kIQ4_XS, 7.3989}, {DType::kIQ2_K, 27.541},
+        {DType::kIQ2_KS, 30.834},       {DType::kIQ3_K, 13.018},  {DType::kIQ3_KS, 15.056},
+        {DType::kIQ4_K, 6.1405},        {DType::kIQ4_KS, 7.1327}, {DType::kIQ4_KSS, 9.462},
+        {DType::kIQ5_K, 3.0854},        {DType::kIQ5_KS, 3.5385}, {DType::kIQ6_K, 1.3979}})
     EXPECT_NEAR(100 * round_trip_rms(type, x), percent, 0.002 * percent) << dtype_info(type).name;
 }
 
@@ -327,6 +342,7 @@ TEST(QuantizeError, AnOutlierStaysInItsGroup) {
 
 // Groups without spread, or on one side of zero only: what the searches divide by may vanish.
 TEST_P(Quantize, ConstantAndOneSidedRowsAreKept) {
+  if (is_coarse(GetParam())) GTEST_SKIP() << "too coarse";
   for (const float sign : {1.0f, -1.0f}) {
     const std::vector<float> constant(256, 0.37f * sign);
     for (const float value : round_trip(GetParam(), constant))
@@ -334,8 +350,10 @@ TEST_P(Quantize, ConstantAndOneSidedRowsAreKept) {
 
     std::vector<float> offset = gaussian(256, 0.1);
     for (float& value : offset) value += 2 * sign;
-    // From zero to 2.3 in eight steps, or fifteen and more.
-    const double steps = GetParam() == DType::kQ4_0 ? 8 : 15;
+    // From zero to 2.3 in eight steps, or fifteen and more; the steps of uneven levels are twice as
+    // wide there, and they have none at zero.
+    const bool uneven = dtype_info(GetParam()).name.starts_with("IQ");
+    const double steps = uneven ? 7 : GetParam() == DType::kQ4_0 ? 8 : 15;
     EXPECT_LT(rms(offset, round_trip(GetParam(), offset)), 2.3 / steps / std::sqrt(12)) << sign;
 
     std::vector<float> lonely(256, 0.0f);
@@ -343,7 +361,10 @@ TEST_P(Quantize, ConstantAndOneSidedRowsAreKept) {
     const std::vector<float> back = round_trip(GetParam(), lonely);
     EXPECT_NEAR(back[130], 3 * sign, 0.2);
     // Zero is a code of the symmetric formats; in the others it is as near as d and m allow.
-    EXPECT_EQ(std::ranges::count_if(back, [](float v) { return std::fabs(v) < 0.01f; }), 255);
+    const float near = uneven ? 0.05f : 0.01f;
+    const auto small = std::ranges::count_if(back, [=](float v) { return std::fabs(v) < near; });
+    // In IQ4_KSS a neighbour pays for the evenness of bits.
+    EXPECT_GE(small, GetParam() == DType::kIQ4_KSS ? 254 : 255);
   }
 }
 
@@ -352,7 +373,8 @@ TEST_P(Quantize, ConstantAndOneSidedRowsAreKept) {
 TEST(QuantizeTwice, OneScaleFormatsAreAFixedPoint) {
   for (const DType type :
        {DType::kF32, DType::kF64, DType::kF16, DType::kBF16, DType::kF8E4M3, DType::kF8E5M2,
-        DType::kQ4_0, DType::kQ5_0, DType::kQ8_0, DType::kQ4_1, DType::kQ5_1}) {
+        DType::kQ4_0, DType::kQ5_0, DType::kQ8_0, DType::kQ4_1, DType::kQ5_1, DType::kQ6_0,
+        DType::kTQ1_0, DType::kTQ2_0, DType::kQ1_0, DType::kIQ1_BN, DType::kIQ2_BN}) {
     for (const double scale : {1e-3, 0.02, 1.0, 1e4}) {
       const auto once = encode(type, gaussian(32 * 2000, scale));
       EXPECT_EQ(encode(type, decode(type, once)), once) << dtype_info(type).name << " at " << scale;
@@ -371,6 +393,62 @@ TEST(QuantizeTwice, SearchedFormatsLoseLittleMore) {
   }
 }
 
+// The scales of FP4 may change, where other codes mean the same values.
+TEST(QuantizeTwice, Fp4KeepsItsValues) {
+  for (const DType type : {DType::kNVFP4, DType::kMXFP4}) {
+    const std::vector<float> once = round_trip(type, gaussian(64 * 500));
+    EXPECT_EQ(round_trip(type, once), once) << dtype_info(type).name;
+  }
+}
+
+TEST(QuantizeTwice, UnevenLevelsLoseLittleMore) {
+  const std::vector<float> x = gaussian(256 * 100);
+  for (const DType type :
+       {DType::kIQ4_NL, DType::kIQ4_XS, DType::kQ2_0, DType::kIQ2_K, DType::kIQ3_K, DType::kIQ4_K,
+        DType::kIQ5_K, DType::kIQ6_K, DType::kIQ2_KS, DType::kIQ3_KS, DType::kIQ4_KS,
+        DType::kIQ4_KSS, DType::kIQ5_KS, DType::kQ8_KV}) {
+    const std::vector<float> once = round_trip(type, x), twice = round_trip(type, once);
+    EXPECT_LT(rms(once, twice), 0.3 * rms(x, once)) << dtype_info(type).name;
+  }
+}
+
+// Weights that are ternary already lose nothing but what the scale loses in an f16.
+TEST(QuantizeTernary, TernaryRowsAreKept) {
+  Random random(21);
+  for (const float scale : {0.0173f, 1.0f, 3.5f}) {
+    std::vector<float> x(512);
+    for (float& value : x) value = scale * (static_cast<float>(random.next_below(3)) - 1);
+    for (const DType type : {DType::kTQ1_0, DType::kTQ2_0, DType::kIQ1_BN, DType::kIQ2_BN}) {
+      const float kept = type == DType::kIQ2_BN ? scale : f16_to_float(float_to_f16(scale));
+      const std::vector<float> back = round_trip(type, x);
+      for (std::size_t i = 0; i < x.size(); ++i)
+        ASSERT_EQ(back[i], x[i] / scale * kept) << dtype_info(type).name << " element " << i;
+    }
+  }
+}
+
+// No scale does better: the error of a ternary block is least over all scales there are.
+TEST(QuantizeTernary, TheScaleIsTheBestOne) {
+  const std::vector<float> x = gaussian(256);
+  std::vector<float> w(256);
+  Random random(22);
+  for (float& weight : w) weight = static_cast<float>(random.next_double());
+  const double found = rms(x, round_trip(DType::kTQ2_0, x, w), w);
+  std::vector<float> back(256);
+  for (float d = 0.01f; d < 3; d += 0.001f) {
+    for (std::size_t i = 0; i < 256; ++i) back[i] = x[i] > d / 2 ? d : x[i] < -d / 2 ? -d : 0;
+    EXPECT_LE(found, rms(x, back, w) * 1.0001) << d;
+  }
+}
+
+TEST(QuantizeRows, TheSumOfBytesIsThatOfTheRow) {
+  const auto bytes = encode(DType::kQ8_KV, gaussian(1024));
+  std::int32_t stored = 0, sum = 0;
+  std::memcpy(&stored, bytes.data() + 4, sizeof(stored));
+  for (std::size_t i = 8; i < bytes.size(); ++i) sum += static_cast<std::int8_t>(bytes[i]);
+  EXPECT_EQ(stored, sum);
+}
+
 // --- Importance ---------------------------------------------------------------------------------
 
 TEST_P(Quantize, ImportanceLowersTheWeightedError) {
@@ -379,7 +457,9 @@ TEST_P(Quantize, ImportanceLowersTheWeightedError) {
   Random random(11);
   for (float& weight : w) weight = static_cast<float>(std::exp(2 * random.next_normal()));
   const double without = rms(x, round_trip(GetParam(), x), w);
-  EXPECT_LT(rms(x, round_trip(GetParam(), x, w), w), 0.98 * without);
+  // Coarse scales leave little to choose, and rows of bytes nothing.
+  const bool little = is_coarse(GetParam()) || GetParam() == DType::kQ8_KV;
+  EXPECT_LE(rms(x, round_trip(GetParam(), x, w), w), (little ? 1.0 : 0.98) * without);
 }
 
 TEST_P(Quantize, OnlyRatiosOfImportanceMatter) {
@@ -409,7 +489,7 @@ TEST_P(Quantize, TheOnlyImportantWeightIsMetClosely) {
     w[chosen] = 1;
     const std::vector<float> plain = round_trip(GetParam(), x),
                              aimed = round_trip(GetParam(), x, w);
-    EXPECT_LE(std::fabs(aimed[chosen] - x[chosen]), 0.02) << chosen;
+    EXPECT_LE(std::fabs(aimed[chosen] - x[chosen]), is_coarse(GetParam()) ? 0.1 : 0.02) << chosen;
     EXPECT_LE(std::fabs(aimed[chosen] - x[chosen]), std::fabs(plain[chosen] - x[chosen]) + 1e-3);
   }
 }
