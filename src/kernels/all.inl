@@ -4,6 +4,7 @@
 #include "kernels/formats.inl"
 #include "kernels/formats_few.inl"
 #include "kernels/formats_iqk.inl"
+#include "kernels/formats_trellis.inl"
 #include "kernels/matmul_pack.inl"
 #include "kernels/matmul_thin.inl"
 #include "kernels/matmul_wide.inl"

@@ -25,6 +25,8 @@ inline constexpr IntegerDot kIntegerDots[] = {
     integer_dot<FormatIQ2_K>(),  integer_dot<FormatIQ3_K>(),   integer_dot<FormatIQ4_K>(),
     integer_dot<FormatIQ5_K>(),  integer_dot<FormatIQ2_KS>(),  integer_dot<FormatIQ3_KS>(),
     integer_dot<FormatIQ4_KS>(), integer_dot<FormatIQ4_KSS>(), integer_dot<FormatIQ5_KS>(),
+    integer_dot<FormatIQ1_KT>(), integer_dot<FormatIQ2_KT>(),  integer_dot<FormatIQ3_KT>(),
+    integer_dot<FormatIQ4_KT>(),
 };
 inline constexpr FloatDot kFloatDots[] = {
     {DType::kF32, float_dot<F32Weights>},
