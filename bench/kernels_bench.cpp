@@ -1,23 +1,29 @@
-// How fast the kernels are, on the shapes of a Llama 3.2 1B whose file is Q4_K with the usual Q6_K
-// parts (Q4_K_M). BANTAM_ISA chooses the table, BANTAM_THREADS the threads (0: every core).
+// How fast the kernels are, in bytes and operations a second and as shares of the machine's peaks.
+// Needs Google Benchmark (Debian: libbenchmark-dev) and -DBANTAM_BENCH=ON.
 //
-//   build/release/bench/kernels_bench --benchmark_filter=Step
+//   build/release/bench/kernels_bench --benchmark_filter=Matmul/avx2/Q4_K
 //
-// Weights are random bits: speed does not depend on them. "bytes" is what is read of the weights a
-// second; Read is what reading memory alone reaches, for comparison.
+// Matmul/ISA/TYPE/thin and /wide are single kernels on weights that stay in cache, for every type
+// that is multiplied and every instruction set that this machine has; Step, Read and Attention use
+// the best one, or that of BANTAM_ISA, which Matmul then is limited to as well. BANTAM_THREADS sets
+// the threads (0: every core). "bytes" are those of the weights; of_read is their share of the rate
+// at which memory is read (above 1, memory is what will limit a model), of_peak the share of the
+// int8 peak of that instruction set, or of its F32 peak where the weights are floats.
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <memory>
 #include <vector>
 
 #include "base/random.h"
 #include "base/thread_pool.h"
 #include "kernels/attention.h"
+#include "kernels/kernel_test_data.h"
 #include "kernels/matmul.h"
-#include "kernels/rowwise.h"
+#include "runtime/benchmark_peaks.h"
 #include "tensor/storage_types.h"
 
 namespace bantam {
@@ -43,7 +49,28 @@ ThreadPool& pool() {
   return instance;
 }
 
-// Random bits, but for f16 scales that would be infinite or subnormal.
+// The peaks of one table, measured once.
+const Peaks& peaks_of(const KernelTable& table) {
+  static std::map<const KernelTable*, Peaks> measured;
+  const auto found = measured.find(&table);
+  if (found != measured.end()) return found->second;
+  return measured.try_emplace(&table, PeakMeter(table).measure(pool())).first->second;
+}
+
+void report(benchmark::State& state, const KernelTable& table, double bytes, double operations,
+            bool integers) {
+  const auto rate = [](double each) {
+    return benchmark::Counter(each, benchmark::Counter::kIsIterationInvariantRate);
+  };
+  const Peaks& peaks = peaks_of(table);
+  state.counters["bytes"] = rate(bytes);
+  state.counters["ops"] = rate(operations);
+  state.counters["of_read"] = rate(bytes / peaks.read_bytes_per_second);
+  state.counters["of_peak"] =
+      rate(operations / (integers ? peaks.int8_per_second : peaks.f32_per_second));
+}
+
+// Random bits, but for f16 scales that would be infinite: for Q4_K and Q6_K, in a moment.
 struct Weight {
   Weight(DType type, std::int64_t rows, std::int64_t width) {
     const std::uint64_t bytes = row_bytes(type, static_cast<std::uint64_t>(width)).value();
@@ -54,10 +81,6 @@ struct Weight {
       const std::uint64_t bits = random.next_u64() & 0xBFBFBFBFBFBFBFBFu;
       std::memcpy(memory.get() + i, &bits, 8);
     }
-    if (type == DType::kF32 || type == DType::kBF16)  // no subnormal numbers
-      for (std::size_t i = 1; i < count; i += 2) memory[i] = std::byte{0x3F};
-    if (type == DType::kMXFP4)
-      for (std::size_t i = 0; i < count; i += 17) memory[i] = std::byte{120};
     view = {type, Shape{rows, width}, memory.get()};
   }
   std::unique_ptr<std::byte[]> memory;
@@ -66,9 +89,7 @@ struct Weight {
 
 std::vector<float> random_floats(std::int64_t n) {
   Random random(2);
-  std::vector<float> out(static_cast<std::size_t>(n));
-  for (float& x : out) x = static_cast<float>(random.next_normal());
-  return out;
+  return random_floats(random, static_cast<std::size_t>(n));
 }
 
 // The matrices of one model step: what a token costs apart from attention and row functions.
@@ -93,12 +114,17 @@ struct Model {
     head.emplace_back(DType::kQ6_K, kVocabulary, kWidth);
     for (const auto* list : {&qkv, &out, &gate_up, &down})
       for (const auto& group : *list)
-        for (const Weight& weight : group) bytes += weight.view.bytes();
-    bytes += head[0].view.bytes();
+        for (const Weight& weight : group) count(weight);
+    count(head[0]);
+  }
+  void count(const Weight& weight) {
+    bytes += weight.view.bytes();
+    elements += static_cast<double>(weight.view.shape.elements());
   }
   std::vector<std::vector<Weight>> qkv, out, gate_up, down;
   std::vector<Weight> head;
   std::uint64_t bytes = 0;
+  double elements = 0;
 };
 
 const Model& model() {
@@ -106,17 +132,22 @@ const Model& model() {
   return instance;
 }
 
-void multiply(Arena& arena, const std::vector<Weight>& weights, std::vector<float>& x,
-              std::int64_t tokens, std::vector<float>& y) {
+void multiply(const KernelTable& table, Arena& arena, std::span<const TensorView> weights,
+              std::vector<float>& x, std::int64_t tokens, std::vector<float>& y) {
   std::vector<MatmulOutput> outputs;
   float* at = y.data();
-  for (const Weight& weight : weights) {
-    outputs.push_back({weight.view, at, weight.view.shape.rows()});
-    at += tokens * weight.view.shape.rows();
+  for (const TensorView& weight : weights) {
+    outputs.push_back({weight, at, weight.shape.rows()});
+    at += tokens * weight.shape.rows();
   }
   arena.reset();
-  matmul(kernels(), pool(), arena, {Shape{tokens, weights[0].view.shape.last()}, x.data()},
-         outputs);
+  matmul(table, pool(), arena, {Shape{tokens, weights[0].shape.last()}, x.data()}, outputs);
+}
+void multiply(Arena& arena, const std::vector<Weight>& weights, std::vector<float>& x,
+              std::int64_t tokens, std::vector<float>& y) {
+  std::vector<TensorView> views;
+  for (const Weight& weight : weights) views.push_back(weight.view);
+  multiply(kernels(), arena, views, x, tokens, y);
 }
 
 // All matrix products of one step; only the last token wants logits.
@@ -139,59 +170,55 @@ void Step(benchmark::State& state) {
   state.SetLabel(fmt::format("{}, {} threads", kernels().name, pool().size()));
   state.counters["tokens/s"] = benchmark::Counter(static_cast<double>(tokens),
                                                   benchmark::Counter::kIsIterationInvariantRate);
-  state.counters["bytes"] = benchmark::Counter(static_cast<double>(m.bytes),
-                                               benchmark::Counter::kIsIterationInvariantRate);
+  const double head = static_cast<double>(m.head[0].view.shape.elements());
+  const double operations = 2 * (static_cast<double>(tokens) * (m.elements - head) + head);
+  report(state, kernels(), static_cast<double>(m.bytes), operations, true);
 }
 BENCHMARK(Step)->Arg(1)->Arg(2)->Arg(4)->Arg(8)->Arg(64)->Arg(512)->UseRealTime()->Unit(
     benchmark::kMillisecond);
 
-// The same weights only read, by all threads.
+// The memory only read, by all threads, as the peaks have it.
 void Read(benchmark::State& state) {
   const Weight& weight = model().head[0];
-  const std::size_t count = weight.view.bytes() / 64;
-  std::vector<std::uint64_t> sums(pool().size() * 8);
+  const std::size_t bytes = weight.view.bytes() / 256 * 256;
   for (auto _ : state) {
-    pool().parallel_for(count, 4096, [&](std::size_t begin, std::size_t end, std::size_t worker) {
-      std::uint64_t sum[8] = {};
-      for (std::size_t i = begin; i < end; ++i)
-        for (std::size_t j = 0; j < 8; ++j) {
-          std::uint64_t word;
-          std::memcpy(&word, weight.memory.get() + i * 64 + j * 8, 8);
-          sum[j] ^= word;
-        }
-      for (std::size_t j = 0; j < 8; ++j) sums[worker * 8 + j] ^= sum[j];
+    pool().parallel_for(bytes / 256, 4096, [&](std::size_t begin, std::size_t end, std::size_t) {
+      kernels().peaks.read(weight.memory.get() + begin * 256, (end - begin) * 256);
     });
   }
-  benchmark::DoNotOptimize(sums.data());
-  state.counters["bytes"] = benchmark::Counter(static_cast<double>(count * 64),
-                                               benchmark::Counter::kIsIterationInvariantRate);
+  report(state, kernels(), static_cast<double>(bytes), 0, true);
 }
 BENCHMARK(Read)->UseRealTime()->Unit(benchmark::kMillisecond);
 
-// One product of every type: (512, 2048), which stays in cache, by 1 token and by 256.
-void Matmul(benchmark::State& state) {
-  const auto type = static_cast<DType>(state.range(0));
-  const std::int64_t tokens = state.range(1), rows = 512, width = 2048;
-  std::vector<Weight> weights;
-  weights.emplace_back(type, rows, width);
+// One product of (512, 2048) weights with so many tokens.
+void matmul_alone(benchmark::State& state, const KernelTable& table, DType type,
+                  std::int64_t tokens) {
+  const std::int64_t rows = 512, width = 2048;
+  Random random(1);
+  const RandomWeight weight(random, type, rows, width);
+  const TensorView view = weight.view();
   std::vector<float> x = random_floats(tokens * width);
   std::vector<float> y(static_cast<std::size_t>(tokens * rows));
   Arena arena;
-  for (auto _ : state) multiply(arena, weights, x, tokens, y);
-  state.SetLabel(fmt::format("{} {}", kernels().name, dtype_info(type).name));
-  state.counters["products/s"] = benchmark::Counter(static_cast<double>(tokens * rows * width),
-                                                    benchmark::Counter::kIsIterationInvariantRate);
-  state.counters["bytes"] = benchmark::Counter(static_cast<double>(weights[0].view.bytes()),
-                                               benchmark::Counter::kIsIterationInvariantRate);
+  for (auto _ : state) multiply(table, arena, {&view, 1}, x, tokens, y);
+  report(state, table, static_cast<double>(view.bytes()),
+         2 * static_cast<double>(tokens * rows * width), has_integer_dot(type));
 }
-void every_type(benchmark::internal::Benchmark* bench) {
-  for (const DTypeInfo& info : all_dtypes())
-    if (has_integer_dot(info.type) || info.type == DType::kF32 || info.type == DType::kF16 ||
-        info.type == DType::kBF16)
-      for (const std::int64_t tokens : {1, 256})
-        bench->Args({static_cast<std::int64_t>(info.type), tokens});
+
+void register_matmuls() {
+  for (const KernelTable* table : all_tables()) {
+    if (!isa_from_environment().empty() && table != &kernels()) continue;
+    for (const DTypeInfo& info : all_dtypes()) {
+      if (find_codec(info.type) == nullptr || !row_bytes(info.type, 2048)) continue;
+      for (const auto& [form, tokens] : {std::pair{"thin", 1}, std::pair{"wide", 256}}) {
+        const std::string name = fmt::format("Matmul/{}/{}/{}", table->name, info.name, form);
+        benchmark::RegisterBenchmark(name.c_str(), matmul_alone, *table, info.type, tokens)
+            ->UseRealTime()
+            ->Unit(benchmark::kMicrosecond);
+      }
+    }
+  }
 }
-BENCHMARK(Matmul)->Apply(every_type)->UseRealTime()->Unit(benchmark::kMicrosecond);
 
 // One layer of attention, 32 heads on 8 of 64, F16 cache.
 void Attention(benchmark::State& state) {
@@ -228,3 +255,11 @@ BENCHMARK(Attention)
 
 }  // namespace
 }  // namespace bantam
+
+int main(int argc, char** argv) {
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 64;
+  bantam::register_matmuls();
+  benchmark::RunSpecifiedBenchmarks();
+  return 0;
+}

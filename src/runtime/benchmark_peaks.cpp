@@ -1,6 +1,7 @@
 #include "runtime/benchmark_peaks.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstring>
 #include <memory>
@@ -16,33 +17,43 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-// Rounds of a call that takes about a millisecond, so that threads share a pass out evenly.
+// Rounds of a call that takes about a millisecond, so that threads share a pass out evenly. The
+// best of three counts: a call that was interrupted would look long enough.
 std::int64_t calibrate(PeakLoop loop) {
   constexpr std::int64_t kMostRounds = std::int64_t{1} << 20;
   for (std::int64_t rounds = 1;; rounds *= 2) {
-    const Clock::time_point start = Clock::now();
-    loop(rounds);
-    if (seconds_since(start) > 0.0005 || rounds >= kMostRounds) return rounds;
+    double best = 1;
+    for (int i = 0; i < 3; ++i) {
+      const Clock::time_point start = Clock::now();
+      loop(rounds);
+      best = std::min(best, seconds_since(start));
+    }
+    if (best > 0.0005 || rounds >= kMostRounds) return rounds;
   }
 }
 
-double operation_rate(PeakLoop loop, ThreadPool& pool) {
-  constexpr int kPasses = 8;
-  constexpr std::size_t kCallsPerThread = 16;
-  const std::int64_t rounds = calibrate(loop);
-  const std::int64_t operations = loop(rounds);  // of a call; the same of every one
-  const std::size_t calls = kCallsPerThread * pool.size();
-  double best = 0;
-  for (int pass = 0; pass < kPasses; ++pass) {
+// A loop and the best rate that any of its passes had so far.
+class OperationPeak {
+ public:
+  OperationPeak(PeakLoop loop, double& best) : loop_(loop), rounds_(calibrate(loop)), best_(best) {}
+
+  void pass(ThreadPool& pool) {
+    constexpr std::size_t kCallsPerThread = 8;
+    const std::size_t calls = kCallsPerThread * pool.size();
     const Clock::time_point start = Clock::now();
     pool.parallel_for(calls, 1, [&](std::size_t begin, std::size_t end, std::size_t) {
-      for (std::size_t i = begin; i < end; ++i) loop(rounds);
+      for (std::size_t i = begin; i < end; ++i) operations_ = loop_(rounds_);
     });
-    best = std::max(
-        best, static_cast<double>(calls) * static_cast<double>(operations) / seconds_since(start));
+    const double operations = static_cast<double>(calls) * static_cast<double>(operations_);
+    best_ = std::max(best_, operations / seconds_since(start));
   }
-  return best;
-}
+
+ private:
+  PeakLoop loop_;
+  std::int64_t rounds_;
+  std::atomic<std::int64_t> operations_ = 0;  // of a call: the same of every one
+  double& best_;
+};
 
 constexpr std::size_t kReadGrain = 4u << 20;
 
@@ -54,42 +65,60 @@ std::size_t buffer_bytes() {
   return static_cast<std::size_t>(std::max<std::uint64_t>(bytes, kReadGrain));
 }
 
-double read_rate(void (*read)(const std::byte*, std::size_t), ThreadPool& pool) {
-  constexpr int kPasses = 4;
-  const std::size_t bytes = buffer_bytes();
-  const auto buffer = std::make_unique_for_overwrite<std::byte[]>(bytes);
-  // Written by threads that will read, so that every page exists and lies near one of them.
-  pool.parallel_for(bytes, kReadGrain, [&](std::size_t begin, std::size_t end, std::size_t) {
-    std::memset(&buffer[begin], 1, end - begin);
-  });
-  double best = 0;
-  for (int pass = 0; pass < kPasses; ++pass) {
-    const Clock::time_point start = Clock::now();
-    pool.parallel_for(bytes, kReadGrain, [&](std::size_t begin, std::size_t end, std::size_t) {
-      read(&buffer[begin], end - begin);
+// The same of reading memory.
+class ReadPeak {
+ public:
+  ReadPeak(void (*read)(const std::byte*, std::size_t), double& best, ThreadPool& pool)
+      : read_(read),
+        bytes_(buffer_bytes()),
+        buffer_(std::make_unique_for_overwrite<std::byte[]>(bytes_)),
+        best_(best) {
+    // Written by threads that will read, so that every page exists and lies near one of them.
+    pool.parallel_for(bytes_, kReadGrain, [&](std::size_t begin, std::size_t end, std::size_t) {
+      std::memset(&buffer_[begin], 1, end - begin);
     });
-    best = std::max(best, static_cast<double>(bytes) / seconds_since(start));
   }
-  return best;
-}
+
+  void pass(ThreadPool& pool) {
+    const Clock::time_point start = Clock::now();
+    pool.parallel_for(bytes_, kReadGrain, [&](std::size_t begin, std::size_t end, std::size_t) {
+      read_(&buffer_[begin], end - begin);
+    });
+    best_ = std::max(best_, static_cast<double>(bytes_) / seconds_since(start));
+  }
+
+ private:
+  void (*read_)(const std::byte*, std::size_t);
+  std::size_t bytes_;
+  std::unique_ptr<std::byte[]> buffer_;
+  double& best_;
+};
 
 }  // namespace
 
 PeakMeter::PeakMeter(const KernelTable& kernels) : loops_(peak_loops(kernels, read_cpu_info())) {}
 
 Peaks PeakMeter::measure(ThreadPool& pool) {
-  return {.threads = pool.size(),
-          .read_bytes_per_second = read_rate(loops_.read, pool),
-          .int8_per_second = operation_rate(loops_.int8, pool),
-          .bf16_per_second = operation_rate(loops_.bf16, pool),
-          .f32_per_second = operation_rate(loops_.f32, pool)};
+  Peaks peaks{.threads = pool.size()};
+  raise(peaks, pool);
+  return peaks;
 }
 
 void PeakMeter::raise(Peaks& peaks, ThreadPool& pool) {
-  const auto keep = [](double& best, double now) { best = std::max(best, now); };
-  keep(peaks.read_bytes_per_second, read_rate(loops_.read, pool));
-  keep(peaks.int8_per_second, operation_rate(loops_.int8, pool));
-  keep(peaks.f32_per_second, operation_rate(loops_.f32, pool));
+  constexpr int kRounds = 4, kPassesOfARound = 4;
+  ReadPeak read(loops_.read, peaks.read_bytes_per_second, pool);
+  OperationPeak int8(loops_.int8, peaks.int8_per_second);
+  OperationPeak bf16(loops_.bf16, peaks.bf16_per_second);
+  OperationPeak f32(loops_.f32, peaks.f32_per_second);
+  // In turn, so that a busy moment of the machine does not fall on one of them alone.
+  for (int round = 0; round < kRounds; ++round) {
+    read.pass(pool);
+    for (int pass = 0; pass < kPassesOfARound; ++pass) {
+      int8.pass(pool);
+      bf16.pass(pool);
+      f32.pass(pool);
+    }
+  }
 }
 
 std::vector<std::size_t> thread_counts(std::size_t most) {

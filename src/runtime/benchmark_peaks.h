@@ -23,10 +23,9 @@ class PeakMeter {
  public:
   explicit PeakMeter(const KernelTable& kernels);
 
-  // Best of some passes of each kind; takes about a second.
+  // Best of some passes of each kind, in turn; takes about a second.
   Peaks measure(ThreadPool& pool);
-  // Measures again what limits a model (reading, int8 and F32) and keeps the better: other
-  // programs only ever slow a pass down. About half a second.
+  // Measures again and keeps the better: other programs only ever slow a pass down.
   void raise(Peaks& peaks, ThreadPool& pool);
 
  private:
