@@ -220,38 +220,78 @@ void register_matmuls() {
   }
 }
 
-// One layer of attention, 32 heads on 8 of 64, F16 cache.
+// Attention of `queries` new tokens at the end of a context, one layer an iteration: 512 queries
+// are the last chunk of a prompt, one query is decoding. Layers take turns, so that what decoding
+// reads comes from memory. "flops" counts two for every product of a query or weight with a key or
+// value that is attended to; "bytes" the keys and values of those positions, once.
+struct AttentionShape {
+  const char* name;
+  std::int64_t heads, kv_heads, width, window;
+};
+constexpr AttentionShape kAttentionShapes[] = {{"Llama-3.2-1B", 32, 8, 64, 0},
+                                               {"Gemma-3-4B", 8, 4, 256, 0},
+                                               {"Gemma-3-4B windowed", 8, 4, 256, 1024}};
+
 void Attention(benchmark::State& state) {
-  const std::int64_t context = state.range(0), queries = state.range(1);
-  AttentionConfig config{.query_heads = 32,
-                         .kv_heads = 8,
-                         .key_width = 64,
-                         .value_width = 64,
-                         .block_tokens = 16,
-                         .scale = 0.125f,
-                         .kv_dtype = DType::kF16};
-  const std::int64_t blocks = (context + 15) / 16, bytes = kv_block_bytes(config, KvKind::kKeys);
-  std::vector<std::byte> memory(static_cast<std::size_t>(blocks * bytes));
-  std::vector<std::byte*> table;
-  for (std::int64_t b = 0; b < blocks; ++b) table.push_back(memory.data() + b * bytes);
-  const std::vector<float> rows = random_floats(context * 512), q = random_floats(queries * 2048);
-  store_kv(kernels(), config, KvKind::kKeys, rows.data(), 512, context, 0, table.data());
+  const AttentionShape& shape = kAttentionShapes[state.range(0)];
+  const std::int64_t context = state.range(1), queries = state.range(2);
+  const AttentionConfig config{.query_heads = shape.heads,
+                               .kv_heads = shape.kv_heads,
+                               .key_width = shape.width,
+                               .value_width = shape.width,
+                               .scale = 0.125f,
+                               .window = shape.window,
+                               .kv_dtype = DType::kF16};
+  const std::int64_t layers = queries == 1 ? 16 : 1, kv_width = shape.kv_heads * shape.width;
+  const std::int64_t blocks = (context + kKvBlockTokens - 1) / kKvBlockTokens,
+                     bytes = kv_block_bytes(config, KvKind::kKeys);
+  std::vector<std::byte> memory(static_cast<std::size_t>(2 * layers * blocks * bytes));
+  const std::vector<float> rows = random_floats(context * kv_width);
+  std::vector<std::vector<std::byte*>> tables;  // keys, values, keys, …
+  for (std::int64_t i = 0; i < 2 * layers; ++i) {
+    tables.emplace_back();
+    for (std::int64_t b = 0; b < blocks; ++b)
+      tables.back().push_back(memory.data() + (i * blocks + b) * bytes);
+    store_kv(kernels(), pool(), config, i % 2 == 0 ? KvKind::kKeys : KvKind::kValues, rows.data(),
+             kv_width, context, 0, tables.back().data());
+  }
+  const std::int64_t q_width = shape.heads * shape.width;
+  const std::vector<float> q = random_floats(queries * q_width);
   std::vector<float> out(q.size());
-  const AttentionSequence sequence{q.data(),     2048,         queries,    context - queries,
-                                   table.data(), table.data(), out.data(), 2048};
   Arena arena;
+  std::size_t layer = 0;
   for (auto _ : state) {
+    const AttentionSequence sequence{.queries = q.data(),
+                                     .query_stride = q_width,
+                                     .query_count = queries,
+                                     .first_position = context - queries,
+                                     .key_blocks = tables[2 * layer].data(),
+                                     .value_blocks = tables[2 * layer + 1].data(),
+                                     .out = out.data(),
+                                     .out_stride = q_width};
     arena.reset();
     attention(kernels(), pool(), arena, config, {&sequence, 1});
+    layer = (layer + 1) % static_cast<std::size_t>(layers);
   }
-  state.SetLabel(std::string(kernels().name));
+  double seen = 0;  // positions, summed over the queries
+  for (std::int64_t p = context - queries; p < context; ++p)
+    seen += static_cast<double>(shape.window > 0 ? std::min(p + 1, shape.window) : p + 1);
+  const double kept = static_cast<double>(
+      shape.window > 0 ? std::min(context, shape.window + queries - 1) : context);
+  using Counter = benchmark::Counter;
+  state.counters["flops"] =
+      Counter(4 * seen * static_cast<double>(q_width), Counter::kIsIterationInvariantRate);
+  state.counters["bytes"] = Counter(4 * kept * static_cast<double>(kv_width),  // F16, K and V
+                                    Counter::kIsIterationInvariantRate);
+  state.SetLabel(fmt::format("{} {}", kernels().name, shape.name));
 }
-BENCHMARK(Attention)
-    ->Args({512, 1})
-    ->Args({4096, 1})
-    ->Args({512, 512})
-    ->UseRealTime()
-    ->Unit(benchmark::kMicrosecond);
+void attention_shapes(benchmark::internal::Benchmark* bench) {
+  for (const std::int64_t shape : {0, 1, 2}) {
+    for (const std::int64_t context : {512, 2048, 8192}) bench->Args({shape, context, 512});
+    for (const std::int64_t context : {512, 8192}) bench->Args({shape, context, 1});
+  }
+}
+BENCHMARK(Attention)->Apply(attention_shapes)->UseRealTime()->Unit(benchmark::kMicrosecond);
 
 }  // namespace
 }  // namespace bantam

@@ -10,6 +10,7 @@
 #include "kernels/matmul_wide.inl"
 #include "kernels/matmul_float.inl"
 #include "kernels/rowwise.inl"
+#include "kernels/kv_formats.inl"
 #include "kernels/attention.inl"
 #include "kernels/peaks.inl"
 #include "kernels/table.inl"

@@ -1,200 +1,313 @@
 // Attention of some queries to one KV head, written once. What and in which order: attention.h.
+//
+// The rows of a span are its queries' heads, query by query. All work is products of two small
+// matrices: queries with a block's keys give scores, weights with its values are added to sums.
 
-// The key or value of one position; those of the same block follow it, `width` elements apart.
-template <typename Kv>
-inline const typename Kv::Element* position_row(const std::byte* const* blocks,
-                                                const AttentionConfig& config, std::int64_t kv_head,
-                                                std::int64_t width, std::int64_t position) {
-  const std::int64_t block = position / config.block_tokens;
-  const std::int64_t row = kv_head * config.block_tokens + position % config.block_tokens;
-  return reinterpret_cast<const typename Kv::Element*>(blocks[block]) + row * width;
-}
-
-// Some heads of one query that share a KV head, and the positions [begin, end) of one segment.
-template <int kHeads>
-struct HeadTile {
-  const float* queries[kHeads];
-  float* out[kHeads];
-  float* top[kHeads];    // running maximum of the scores
-  float* total[kHeads];  // running sum of the weights
-  std::int64_t begin, end;
-  float* weights;  // (kHeads, kAttentionSegment): by position in the segment
+// c += a b, or c = a b, for rows [0, kRows): an element is one chain in order of k. Element (r, k)
+// of a is a[r * kRowStride + k * step]; b is (depth, …), c (rows, …), with these strides.
+struct Product {
+  const float* a;
+  std::int64_t step;
+  const float* b;
+  std::int64_t b_stride, depth;
+  float* c;
+  std::int64_t c_stride, columns;  // columns: a multiple of sixteen
 };
 
-template <typename Kv, int kHeads>
-inline void score_position(const HeadTile<kHeads>& tile, const typename Kv::Element* key,
-                           std::int64_t width, float scale, std::int64_t slot) {
-  Floats acc[kHeads];
-  for (Floats& sum : acc) sum = splat(0.0f);
-  const std::int64_t rest = width % kLanes, whole = width - rest;
-  for (std::int64_t d = 0; d < whole; d += kLanes) {
-    const Floats k = Kv::load_lanes(key + d);
-    for (int h = 0; h < kHeads; ++h) acc[h] = fma(load(tile.queries[h] + d), k, acc[h]);
-  }
-  if (rest != 0) {
-    const Floats k = Kv::load_lanes(key + whole, rest);
-    for (int h = 0; h < kHeads; ++h)
-      acc[h] = fma(load_part(tile.queries[h] + whole, rest), k, acc[h]);
-  }
-  for (int h = 0; h < kHeads; ++h) tile.weights[h * kAttentionSegment + slot] = scale * sum(acc[h]);
-}
-
-// Scores become weights: the running maximum and sum move on, the output so far is rescaled.
-// Slots between the positions and the next multiples of sixteen weigh nothing.
-inline void weigh_segment(float* weights, std::int64_t first, std::int64_t last,
-                          const AttentionConfig& config, float* top, float* total, float* out) {
-  if (config.soft_cap > 0.0f)
-    with_factor<SoftCap>(weights + first, config.soft_cap, weights + first, last - first);
-  const std::int64_t low = first / kLanes * kLanes;
-  const std::int64_t high = (last + kLanes - 1) / kLanes * kLanes;
-  for (std::int64_t i = low; i < first; ++i) weights[i] = -std::numeric_limits<float>::infinity();
-  for (std::int64_t i = last; i < high; ++i) weights[i] = -std::numeric_limits<float>::infinity();
-  const float segment_top = largest_of(weights + low, high - low);
-  const float new_top = segment_top > *top ? segment_top : *top;
-  float lanes[16];
-  store(lanes, exp(splat(*top - new_top)));
-  const float shrink = lanes[0];
-  *top = new_top;
-  *total = std::fma(*total, shrink, exp_and_sum(weights + low, new_top, high - low));
-  if (shrink != 1.0f) with_factor<Scale>(out, shrink, out, config.value_width);
-}
-
-// out[h] += sum of weights times values, kWide times sixteen elements of the values at a time.
-template <typename Kv, int kHeads, int kWide>
-inline void add_values(const HeadTile<kHeads>& tile, const AttentionSpan& span, std::int64_t d,
-                       std::int64_t last_lanes) {
-  const AttentionConfig& config = *span.config;
-  const bool partial = last_lanes != kLanes;
-  Floats acc[kHeads][kWide];
-  for (int h = 0; h < kHeads; ++h)
-    for (int c = 0; c < kWide; ++c)
-      acc[h][c] = load_some(tile.out[h] + d + c * kLanes, partial ? last_lanes : kLanes);
-  for (std::int64_t j = tile.begin; j < tile.end;) {
-    const std::int64_t in_block = config.block_tokens - j % config.block_tokens;
-    const std::int64_t stop = in_block < tile.end - j ? j + in_block : tile.end;
-    const auto* value =
-        position_row<Kv>(span.sequence->value_blocks, config, span.kv_head, config.value_width, j) +
-        d;
-    for (; j < stop; ++j, value += config.value_width) {
-      const float* weights = tile.weights + j % kAttentionSegment;
-      for (int c = 0; c < kWide; ++c) {
-        const Floats v =
-            partial ? Kv::load_lanes(value, last_lanes) : Kv::load_lanes(value + c * kLanes);
-        for (int h = 0; h < kHeads; ++h)
-          acc[h][c] = fma(splat(weights[h * kAttentionSegment]), v, acc[h][c]);
-      }
+template <bool kAdd, std::int64_t kRowStride, int kRows, int kVectors>
+inline void product_tile(const Product& p, std::int64_t row, std::int64_t column) {
+  const float* a = p.a + row * kRowStride;
+  const float* b = p.b + column;
+  float* c = p.c + row * p.c_stride + column;
+  Floats acc[kRows][kVectors];
+  for (int r = 0; r < kRows; ++r)
+    for (int v = 0; v < kVectors; ++v)
+      acc[r][v] = kAdd ? load(c + r * p.c_stride + v * kLanes) : splat(0.0f);
+  for (std::int64_t k = 0; k < p.depth; ++k, a += p.step, b += p.b_stride) {
+    Floats lanes[kVectors];
+    for (int v = 0; v < kVectors; ++v) lanes[v] = load(b + v * kLanes);
+    for (int r = 0; r < kRows; ++r) {
+      const Floats factor = splat(a[r * kRowStride]);
+      for (int v = 0; v < kVectors; ++v) acc[r][v] = fma(factor, lanes[v], acc[r][v]);
     }
   }
-  for (int h = 0; h < kHeads; ++h)
-    for (int c = 0; c < kWide; ++c)
-      store_some(tile.out[h] + d + c * kLanes, acc[h][c], partial ? last_lanes : kLanes);
+  for (int r = 0; r < kRows; ++r)
+    for (int v = 0; v < kVectors; ++v) store(c + r * p.c_stride + v * kLanes, acc[r][v]);
 }
 
-template <typename Kv, int kHeads>
-inline void attend_tile(const HeadTile<kHeads>& tile, const AttentionSpan& span) {
+template <bool kAdd, std::int64_t kRowStride, int kRows>
+inline void product_rows(const Product& p, std::int64_t row, std::int64_t end) {
+  for (; row + kRows <= end; row += kRows) {
+    std::int64_t column = 0;
+    for (; column + kAttentionVectors * kLanes <= p.columns; column += kAttentionVectors * kLanes)
+      product_tile<kAdd, kRowStride, kRows, kAttentionVectors>(p, row, column);
+    if constexpr (kAttentionVectors > 1)
+      for (; column < p.columns; column += kLanes)
+        product_tile<kAdd, kRowStride, kRows, 1>(p, row, column);
+  }
+  if constexpr (kRows > 1) product_rows<kAdd, kRowStride, kRows / 2>(p, row, end);
+}
+
+// Where a span's numbers lie. Rows are padded to multiples of sixteen.
+struct AttentionWork {
+  std::int64_t rows, row_stride, sum_stride;
+  std::int64_t key_offset, value_offset;  // bytes, of the KV head's parts in blocks
+  float* queries;                         // (key_width, row_stride)
+  float* weights;                         // (rows, kAttentionSegment)
+  float* tile;                            // a block's keys or values
+  float *top, *total;                     // (rows) so far
+  float *shrink, *grow;                   // (rows) of the merge
+  float* part;  // of the segment: top (rows), total (rows), sums (rows, sum_stride)
+  float* part_top() const { return part; }
+  float* part_total() const { return part + row_stride; }
+  float* part_sums() const { return part + 2 * row_stride; }
+};
+
+inline AttentionWork attention_work(const AttentionSpan& span, float* scratch) {
   const AttentionConfig& config = *span.config;
-  for (std::int64_t j = tile.begin; j < tile.end;) {
-    const std::int64_t in_block = config.block_tokens - j % config.block_tokens;
-    const std::int64_t stop = in_block < tile.end - j ? j + in_block : tile.end;
-    const auto* key =
-        position_row<Kv>(span.sequence->key_blocks, config, span.kv_head, config.key_width, j);
-    for (; j < stop; ++j, key += config.key_width)
-      score_position<Kv, kHeads>(tile, key, config.key_width, config.scale, j % kAttentionSegment);
-  }
-  const std::int64_t first = tile.begin % kAttentionSegment;
-  for (int h = 0; h < kHeads; ++h)
-    weigh_segment(tile.weights + h * kAttentionSegment, first, first + tile.end - tile.begin,
-                  config, tile.top[h], tile.total[h], tile.out[h]);
-  std::int64_t d = 0;
-  for (; d + 2 * kLanes <= config.value_width; d += 2 * kLanes)
-    add_values<Kv, kHeads, 2>(tile, span, d, kLanes);
-  for (; d < config.value_width; d += kLanes) {
-    const std::int64_t left = config.value_width - d;
-    add_values<Kv, kHeads, 1>(tile, span, d, left < kLanes ? left : kLanes);
+  const std::int64_t group = config.query_heads / config.kv_heads;
+  AttentionWork work;
+  work.rows = (span.query_end - span.query_begin) * group;
+  work.row_stride = padded_to_lanes(work.rows);
+  work.sum_stride = padded_to_lanes(config.value_width);
+  work.key_offset = span.kv_head * kv_part_bytes(config.kv_dtype, KvKind::kKeys, config.key_width);
+  work.value_offset =
+      span.kv_head * kv_part_bytes(config.kv_dtype, KvKind::kValues, config.value_width);
+  const std::int64_t widest =
+      work.sum_stride > config.key_width ? work.sum_stride : config.key_width;
+  const auto take = [&scratch](std::int64_t floats) {
+    float* const at = scratch;
+    scratch += floats;
+    return at;
+  };
+  work.queries = take(padded_to_lanes(config.key_width) * work.row_stride);
+  work.weights = take(work.rows * kAttentionSegment);
+  work.tile = take(widest * kKvBlockTokens);
+  work.top = take(work.row_stride);
+  work.total = take(work.row_stride);
+  work.shrink = take(work.row_stride);
+  work.grow = take(work.row_stride);
+  work.part = take(work.row_stride * (2 + work.sum_stride));
+  return work;
+}
+
+// Positions [begin, end) of a query, cut to [low, high); none if begin >= end.
+struct Positions {
+  std::int64_t begin, end;
+  bool operator==(const Positions&) const = default;
+  bool none() const { return begin >= end; }
+};
+inline Positions visible(const AttentionSpan& span, std::int64_t query, std::int64_t low,
+                         std::int64_t high) {
+  const std::int64_t position = span.sequence->first_position + query;
+  const std::int64_t first = span.config->window > 0 ? position - span.config->window + 1 : 0;
+  return {first > low ? first : low, position + 1 < high ? position + 1 : high};
+}
+
+// Calls body(row, rows, positions) for each run of queries that see the same, not empty, part of
+// [low, high); row counts from the span's first.
+template <typename Body>
+inline void for_each_run(const AttentionSpan& span, std::int64_t low, std::int64_t high,
+                         const Body& body) {
+  const std::int64_t group = span.config->query_heads / span.config->kv_heads;
+  for (std::int64_t q = span.query_begin; q < span.query_end;) {
+    const Positions seen = visible(span, q, low, high);
+    std::int64_t next = q + 1;
+    while (next < span.query_end && visible(span, next, low, high) == seen) ++next;
+    if (!seen.none()) body((q - span.query_begin) * group, (next - q) * group, seen);
+    q = next;
   }
 }
 
-// Heads [head, head + kHeads) of the group, query `query` of the sequence, positions [begin, end).
-template <typename Kv, int kHeads>
-inline void attend_heads(const AttentionSpan& span, std::int64_t query, std::int64_t head,
-                         std::int64_t begin, std::int64_t end) {
+// Element k of every row together, times `scale`.
+inline void pack_queries(const AttentionSpan& span, const AttentionWork& work) {
   const AttentionConfig& config = *span.config;
   const AttentionSequence& sequence = *span.sequence;
-  const std::int64_t group = config.query_heads / config.kv_heads;
-  HeadTile<kHeads> tile;
-  float* state = span.scratch + 4 * kAttentionSegment;
-  for (int h = 0; h < kHeads; ++h) {
-    const std::int64_t query_head = span.kv_head * group + head + h;
-    tile.queries[h] =
-        sequence.queries + query * sequence.query_stride + query_head * config.key_width;
-    tile.out[h] = sequence.out + query * sequence.out_stride + query_head * config.value_width;
-    tile.top[h] = state + 2 * ((query - span.query_begin) * group + head + h);
-    tile.total[h] = tile.top[h] + 1;
-  }
-  tile.begin = begin;
-  tile.end = end;
-  tile.weights = span.scratch;
-  attend_tile<Kv, kHeads>(tile, span);
-}
-
-// The first position a query may look at.
-inline std::int64_t window_begin(const AttentionConfig& config, std::int64_t position) {
-  const std::int64_t begin = position - config.window + 1;
-  return config.window > 0 && begin > 0 ? begin : 0;
-}
-
-inline void start_span(const AttentionSpan& span) {
-  const AttentionConfig& config = *span.config;
-  const std::int64_t group = config.query_heads / config.kv_heads;
-  float* state = span.scratch + 4 * kAttentionSegment;
-  for (std::int64_t i = 0; i < (span.query_end - span.query_begin) * group; ++i) {
-    state[2 * i] = -std::numeric_limits<float>::infinity();
-    state[2 * i + 1] = 0.0f;
-  }
-  for (std::int64_t q = span.query_begin; q < span.query_end; ++q) {
-    float* out = span.sequence->out + q * span.sequence->out_stride +
-                 span.kv_head * group * config.value_width;
-    for (std::int64_t i = 0; i < group * config.value_width; ++i) out[i] = 0.0f;
+  const std::int64_t group = config.query_heads / config.kv_heads, width = config.key_width;
+  for (std::int64_t row = 0; row < work.row_stride; row += kLanes) {
+    for (std::int64_t d = 0; d < width; d += kLanes) {
+      const std::int64_t n = width - d < kLanes ? width - d : kLanes;
+      alignas(64) float square[16][16] = {};
+      for (std::int64_t i = 0; i < kLanes && row + i < work.rows; ++i) {
+        const std::int64_t query = span.query_begin + (row + i) / group;
+        const std::int64_t head = span.kv_head * group + (row + i) % group;
+        const float* from = sequence.queries + query * sequence.query_stride + head * width + d;
+        store(square[i], mul(load_some(from, n), splat(config.scale)));
+      }
+      Bytes columns[16];
+      transpose(reinterpret_cast<const std::uint8_t*>(square), sizeof square[0], columns);
+      for (std::int64_t k = 0; k < kLanes; ++k)
+        store_bytes(work.queries + (d + k) * work.row_stride + row, columns[k]);
+    }
   }
 }
 
-inline void finish_span(const AttentionSpan& span) {
-  const AttentionConfig& config = *span.config;
-  const std::int64_t group = config.query_heads / config.kv_heads, width = config.value_width;
-  const float* state = span.scratch + 4 * kAttentionSegment;
-  for (std::int64_t q = span.query_begin; q < span.query_end; ++q)
-    for (std::int64_t h = 0; h < group; ++h) {
-      float* out =
-          span.sequence->out + q * span.sequence->out_stride + (span.kv_head * group + h) * width;
-      const float total = state[2 * ((q - span.query_begin) * group + h) + 1];
+// Scores of blocks [begin, end) into the weights. Those of positions that a row may not see, or
+// that are not stored yet, are numbers that nobody reads.
+inline void score_blocks(const AttentionSpan& span, const AttentionWork& work, std::int64_t begin,
+                         std::int64_t end) {
+  const AttentionSequence& sequence = *span.sequence;
+  for (std::int64_t block = begin; block < end; ++block) {
+    const std::byte* next = block + 1 < end ? sequence.key_blocks[block + 1] + work.key_offset
+                                            : sequence.value_blocks[begin] + work.value_offset;
+    span.format->unpack_keys(sequence.key_blocks[block] + work.key_offset, next,
+                             span.config->key_width, work.tile);
+    const std::int64_t low = block * kKvBlockTokens;
+    std::int64_t first = work.rows, last = 0;
+    for_each_run(span, low, low + kKvBlockTokens,
+                 [&](std::int64_t row, std::int64_t rows, const Positions&) {
+                   first = row < first ? row : first;
+                   last = row + rows;
+                 });
+    const Product product{.a = work.queries,
+                          .step = work.row_stride,
+                          .b = work.tile,
+                          .b_stride = kKvBlockTokens,
+                          .depth = span.config->key_width,
+                          .c = work.weights + low % kAttentionSegment,
+                          .c_stride = kAttentionSegment,
+                          .columns = kKvBlockTokens};
+    product_rows<false, 1, kAttentionRows>(product, first, last);
+  }
+}
+
+// Scores at slots [first, last) of a segment become weights; slots between those and the next
+// multiples of sixteen weigh nothing.
+inline void weigh_row(const AttentionConfig& config, float* weights, std::int64_t first,
+                      std::int64_t last, float* top, float* total) {
+  if (config.soft_cap > 0.0f)
+    with_factor<SoftCap>(weights + first, config.soft_cap, weights + first, last - first);
+  const std::int64_t low = first / kLanes * kLanes, high = padded_to_lanes(last);
+  for (std::int64_t i = low; i < first; ++i) weights[i] = -std::numeric_limits<float>::infinity();
+  for (std::int64_t i = last; i < high; ++i) weights[i] = -std::numeric_limits<float>::infinity();
+  *top = largest_of(weights + low, high - low);
+  *total = exp_and_sum(weights + low, *top, high - low);
+}
+
+inline void sum_blocks(const AttentionSpan& span, const AttentionWork& work, std::int64_t begin,
+                       std::int64_t end) {
+  for (std::int64_t i = 0; i < work.rows * work.sum_stride; i += kLanes)
+    store(work.part_sums() + i, splat(0.0f));
+  const std::byte* const* blocks = span.sequence->value_blocks;
+  for (std::int64_t block = begin; block < end; ++block) {
+    const std::int64_t next = block + 1 < end ? block + 1 : block;
+    span.format->unpack_values(blocks[block] + work.value_offset, blocks[next] + work.value_offset,
+                               span.config->value_width, work.tile);
+    const std::int64_t low = block * kKvBlockTokens;
+    for_each_run(span, low, low + kKvBlockTokens,
+                 [&](std::int64_t row, std::int64_t rows, const Positions& seen) {
+                   const Product product{.a = work.weights + seen.begin % kAttentionSegment,
+                                         .step = 1,
+                                         .b = work.tile + (seen.begin - low) * work.sum_stride,
+                                         .b_stride = work.sum_stride,
+                                         .depth = seen.end - seen.begin,
+                                         .c = work.part_sums(),
+                                         .c_stride = work.sum_stride,
+                                         .columns = work.sum_stride};
+                   product_rows<true, kAttentionSegment, kAttentionRows>(product, row, row + rows);
+                 });
+  }
+}
+
+// The segment's part for every row that sees some of it.
+inline void attend_segment(const AttentionSpan& span, const AttentionWork& work,
+                           std::int64_t segment) {
+  const std::int64_t low = segment * kAttentionSegment, high = low + kAttentionSegment;
+  std::int64_t from = visible(span, span.query_begin, low, high).begin;
+  std::int64_t to = visible(span, span.query_end - 1, low, high).end;
+  from /= kKvBlockTokens;
+  to = (to + kKvBlockTokens - 1) / kKvBlockTokens;
+  score_blocks(span, work, from, to);
+  for_each_run(span, low, high, [&](std::int64_t row, std::int64_t rows, const Positions& seen) {
+    for (std::int64_t r = row; r < row + rows; ++r)
+      weigh_row(*span.config, work.weights + r * kAttentionSegment, seen.begin - low,
+                seen.end - low, work.part_top() + r, work.part_total() + r);
+  });
+  sum_blocks(span, work, from, to);
+}
+
+inline float* output_row(const AttentionSpan& span, std::int64_t row) {
+  const AttentionSequence& sequence = *span.sequence;
+  const std::int64_t group = span.config->query_heads / span.config->kv_heads;
+  const std::int64_t query = span.query_begin + row / group;
+  const std::int64_t head = span.kv_head * group + row % group;
+  return sequence.out + query * sequence.out_stride + head * span.config->value_width;
+}
+
+inline void start_output(const AttentionSpan& span, const AttentionWork& work) {
+  for (std::int64_t row = 0; row < work.rows; ++row) {
+    work.top[row] = -std::numeric_limits<float>::infinity();
+    work.total[row] = 0.0f;
+    float* out = output_row(span, row);
+    for (std::int64_t i = 0; i < span.config->value_width; ++i) out[i] = 0.0f;
+  }
+}
+
+// The part in `work`, of `segment`, joins the output.
+inline void merge_segment(const AttentionSpan& span, const AttentionWork& work,
+                          std::int64_t segment) {
+  const std::int64_t low = segment * kAttentionSegment, high = low + kAttentionSegment;
+  const std::int64_t width = span.config->value_width;
+  for_each_run(span, low, high, [&](std::int64_t row, std::int64_t rows, const Positions&) {
+    const std::int64_t end = row + rows;
+    for (std::int64_t r = row; r < end; r += kLanes) {
+      const std::int64_t n = end - r < kLanes ? end - r : kLanes;
+      const Floats top = load_some(work.top + r, n), part = load_some(work.part_top() + r, n);
+      const Floats highest = maximum(part, top);
+      const Floats shrink = exp(sub(top, highest)), grow = exp(sub(part, highest));
+      const Floats total = mul(load_some(work.total + r, n), shrink);
+      store_some(work.top + r, highest, n);
+      store_some(work.total + r, fma(load_some(work.part_total() + r, n), grow, total), n);
+      store_some(work.shrink + r, shrink, n);
+      store_some(work.grow + r, grow, n);
+    }
+    for (std::int64_t r = row; r < end; ++r) {
+      float* out = output_row(span, r);
+      const float* sums = work.part_sums() + r * work.sum_stride;
+      const Floats shrink = splat(work.shrink[r]), grow = splat(work.grow[r]);
       for (std::int64_t i = 0; i < width; i += kLanes) {
         const std::int64_t n = width - i < kLanes ? width - i : kLanes;
-        store_some(out + i, div(load_some(out + i, n), splat(total)), n);
+        store_some(out + i, fma(load(sums + i), grow, mul(load_some(out + i, n), shrink)), n);
       }
     }
+  });
 }
 
-template <typename Kv>
-void attend(const AttentionSpan& span) {
-  const AttentionConfig& config = *span.config;
-  const std::int64_t group = config.query_heads / config.kv_heads;
-  const std::int64_t first = span.sequence->first_position;
-  start_span(span);
-  const std::int64_t stop = first + span.query_end;
-  // The segment is the outer loop: its keys and values stay in cache for all queries and heads.
-  std::int64_t segment = window_begin(config, first + span.query_begin) / kAttentionSegment;
-  for (; segment * kAttentionSegment < stop; ++segment) {
-    const std::int64_t low = segment * kAttentionSegment, high = low + kAttentionSegment;
-    for (std::int64_t q = span.query_begin; q < span.query_end; ++q) {
-      const std::int64_t from = window_begin(config, first + q);
-      const std::int64_t begin = from > low ? from : low;
-      const std::int64_t end = first + q + 1 < high ? first + q + 1 : high;
-      if (begin >= end) continue;
-      std::int64_t head = 0;
-      for (; head + 4 <= group; head += 4) attend_heads<Kv, 4>(span, q, head, begin, end);
-      for (; head + 2 <= group; head += 2) attend_heads<Kv, 2>(span, q, head, begin, end);
-      if (head < group) attend_heads<Kv, 1>(span, q, head, begin, end);
+inline void finish_output(const AttentionSpan& span, const AttentionWork& work) {
+  const std::int64_t width = span.config->value_width;
+  for (std::int64_t row = 0; row < work.rows; ++row) {
+    float* out = output_row(span, row);
+    const Floats total = splat(work.total[row]);
+    for (std::int64_t i = 0; i < width; i += kLanes) {
+      const std::int64_t n = width - i < kLanes ? width - i : kLanes;
+      store_some(out + i, div(load_some(out + i, n), total), n);
     }
   }
-  finish_span(span);
+}
+
+void attend(const AttentionSpan& span, float* scratch) {
+  AttentionWork work = attention_work(span, scratch);
+  pack_queries(span, work);
+  if (span.parts != nullptr) {
+    work.part = span.parts;
+    attend_segment(span, work, span.segment_begin);
+    return;
+  }
+  start_output(span, work);
+  for (std::int64_t segment = span.segment_begin; segment < span.segment_end; ++segment) {
+    attend_segment(span, work, segment);
+    merge_segment(span, work, segment);
+  }
+  finish_output(span, work);
+}
+
+void merge(const AttentionSpan& span, float* scratch) {
+  AttentionWork work = attention_work(span, scratch);
+  start_output(span, work);
+  work.part = span.parts;
+  for (std::int64_t segment = span.segment_begin; segment < span.segment_end; ++segment) {
+    merge_segment(span, work, segment);
+    work.part += attention_part_floats(*span.config);
+  }
+  finish_output(span, work);
 }

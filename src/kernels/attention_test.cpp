@@ -30,8 +30,8 @@ class TestSequence {
   std::vector<float> run(const KernelTable& kernels, ThreadPool& pool, AttentionConfig config,
                          std::int64_t begin, std::int64_t end, std::int64_t step,
                          bool drop_old_blocks = false) const {
-    const auto key_blocks = store(kernels, config, KvKind::kKeys, keys);
-    const auto value_blocks = store(kernels, config, KvKind::kValues, values);
+    const auto key_blocks = store(kernels, pool, config, KvKind::kKeys, keys);
+    const auto value_blocks = store(kernels, pool, config, KvKind::kValues, values);
     std::vector<const std::byte*> key_table = table(key_blocks), value_table = table(value_blocks);
     const std::int64_t q_width = config.query_heads * config.key_width,
                        out_width = config.query_heads * config.value_width;
@@ -42,7 +42,7 @@ class TestSequence {
       const std::int64_t count = std::min(step, end - at);
       if (drop_old_blocks && config.window > 0) {
         const std::int64_t first = std::max<std::int64_t>(0, at - config.window + 1);
-        for (std::int64_t b = 0; b < first / config.block_tokens; ++b)
+        for (std::int64_t b = 0; b < first / kKvBlockTokens; ++b)
           key_table[static_cast<std::size_t>(b)] = value_table[static_cast<std::size_t>(b)] =
               nullptr;
       }
@@ -75,11 +75,11 @@ class TestSequence {
  private:
   using Blocks = std::vector<std::unique_ptr<std::byte[]>>;
 
-  Blocks store(const KernelTable& kernels, const AttentionConfig& config, KvKind kind,
-               const std::vector<float>& rows) const {
+  Blocks store(const KernelTable& kernels, ThreadPool& pool, const AttentionConfig& config,
+               KvKind kind, const std::vector<float>& rows) const {
     Blocks blocks;
     std::vector<std::byte*> pointers;
-    for (std::int64_t at = 0; at < length_; at += config.block_tokens) {
+    for (std::int64_t at = 0; at < length_; at += kKvBlockTokens) {
       const auto bytes = static_cast<std::size_t>(kv_block_bytes(config, kind));
       blocks.emplace_back(new std::byte[bytes]);
       std::fill_n(blocks.back().get(), bytes, std::byte{0xFF});  // NaNs where nothing is stored
@@ -87,8 +87,8 @@ class TestSequence {
     }
     const std::int64_t width = static_cast<std::int64_t>(rows.size()) / length_;
     const std::int64_t half = length_ / 2;  // in two goes
-    store_kv(kernels, config, kind, rows.data(), width, half, 0, pointers.data());
-    store_kv(kernels, config, kind, rows.data() + half * width, width, length_ - half, half,
+    store_kv(kernels, pool, config, kind, rows.data(), width, half, 0, pointers.data());
+    store_kv(kernels, pool, config, kind, rows.data() + half * width, width, length_ - half, half,
              pointers.data());
     return blocks;
   }
@@ -108,7 +108,6 @@ AttentionConfig shape(std::int64_t heads, std::int64_t kv_heads, std::int64_t ke
           .kv_heads = kv_heads,
           .key_width = key_width,
           .value_width = value_width,
-          .block_tokens = 16,
           .scale = 1 / std::sqrt(static_cast<float>(key_width))};
 }
 
@@ -125,7 +124,6 @@ std::vector<AttentionConfig> configs() {
       config.soft_cap = 5;
       all.push_back(config);
       config.window = 300;
-      config.block_tokens = 7;
       all.push_back(config);
     }
   }
@@ -133,9 +131,9 @@ std::vector<AttentionConfig> configs() {
 }
 
 std::string name(const AttentionConfig& c) {
-  return fmt::format("{} heads on {}, widths {} and {}, blocks of {}, window {}, cap {}, {}",
-                     c.query_heads, c.kv_heads, c.key_width, c.value_width, c.block_tokens,
-                     c.window, c.soft_cap, dtype_info(c.kv_dtype).name);
+  return fmt::format("{} heads on {}, widths {} and {}, window {}, cap {}, {}", c.query_heads,
+                     c.kv_heads, c.key_width, c.value_width, c.window, c.soft_cap,
+                     dtype_info(c.kv_dtype).name);
 }
 
 TEST(Attention, AgreesWithDoublePrecision) {
@@ -160,7 +158,7 @@ TEST(Attention, AgreesWithDoublePrecision) {
   }
 }
 
-TEST(Attention, SameBitsForEveryIsaChunkBlockSizeAndThreadCount) {
+TEST(Attention, SameBitsForEveryIsaChunkAndThreadCount) {
   Random random(2);
   for (AttentionConfig config : configs()) {
     const std::int64_t length = 290;
@@ -173,12 +171,6 @@ TEST(Attention, SameBitsForEveryIsaChunkBlockSizeAndThreadCount) {
         const auto got = s.run(*kernels, three, config, begin, length, step);
         expect_same_bits(got, want,
                          fmt::format("{} on {}, {} at a time", name(config), kernels->name, step));
-        if (HasFatalFailure()) return;
-      }
-      for (const std::int64_t block_tokens : {5, 512}) {
-        config.block_tokens = block_tokens;
-        const auto got = s.run(*kernels, one, config, begin, length, 40);
-        expect_same_bits(got, want, fmt::format("{} on {}", name(config), kernels->name));
         if (HasFatalFailure()) return;
       }
     }
@@ -217,7 +209,7 @@ TEST(Attention, SequencesOfOneStepDoNotTouchOneAnother) {
   std::vector<AttentionSequence> sequences;
   memory.reserve(8);
   for (std::size_t i = 0; i < all.size(); ++i) {
-    const std::int64_t length = lengths[i], first = length - counts[i], blocks = (length + 15) / 16;
+    const std::int64_t length = lengths[i], first = length - counts[i], blocks = (length + 31) / 32;
     alone.push_back(all[i].run(kernels, pool, config, first, length, counts[i]));
     together.emplace_back(alone[i].size());
     for (const KvKind kind : {KvKind::kKeys, KvKind::kValues}) {
@@ -228,7 +220,7 @@ TEST(Attention, SequencesOfOneStepDoNotTouchOneAnother) {
       for (std::int64_t b = 0; b < blocks; ++b)
         tables.back().push_back(memory.back().data() + b * bytes);
       const auto& rows = kind == KvKind::kKeys ? all[i].keys : all[i].values;
-      store_kv(kernels, config, kind, rows.data(), 2 * 24, length, 0, tables.back().data());
+      store_kv(kernels, pool, config, kind, rows.data(), 2 * 24, length, 0, tables.back().data());
     }
   }
   for (std::size_t i = 0; i < all.size(); ++i) {

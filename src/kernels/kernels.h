@@ -4,7 +4,8 @@
 // tokens, rows or sequences are computed in the same call, nor on the thread count, nor on the
 // instruction set: all tables give the same bits. Float sums run over sixteen lanes (element i
 // belongs to lane i % 16, each lane is a chain of fused multiply-adds in order of i) that are added
-// in halves: lane l with l + 8, then + 4, + 2, + 1. Integer sums are exact. exp, tanh and the rest
+// in halves: lane l with l + 8, then + 4, + 2, + 1. (Attention has an order of its own:
+// attention.h.) Integer sums are exact. exp, tanh and the rest
 // are our own polynomials made of the same fused operations. (The sign and payload of a NaN are
 // not part of the promise; that there is one, is.)
 //
@@ -92,7 +93,20 @@ struct FloatDot {
 enum class Activation : std::uint8_t { kSilu, kGelu, kGeluTanh, kRelu };
 inline constexpr std::size_t kActivations = 4;
 
-// A range of positions of one KV head, as attention.h hands it to the table.
+// A type that keys and values can be kept as: how one KV head's part of a block (attention.h) is
+// written, a position at a time, and unpacked to floats. `next` is the part that will be unpacked
+// after this one.
+struct KvFormat {
+  DType type;
+  void (*pack_key)(const float* row, std::int64_t width, std::int64_t slot, std::byte* part);
+  void (*pack_value)(const float* row, std::int64_t width, std::int64_t slot, std::byte* part);
+  void (*unpack_keys)(const std::byte* part, const std::byte* next, std::int64_t width,
+                      float* tile);
+  void (*unpack_values)(const std::byte* part, const std::byte* next, std::int64_t width,
+                        float* tile);
+};
+
+// Some queries, a KV head and some positions, as attention.h hands them to the table.
 struct AttentionSpan;
 
 struct KernelTable {
@@ -129,8 +143,9 @@ struct KernelTable {
   void (*from_bf16)(const std::uint16_t* x, float* out, std::int64_t n);
 
   // --- attention.h
-  void (*attend_f32)(const AttentionSpan& span);
-  void (*attend_f16)(const AttentionSpan& span);
+  std::span<const KvFormat> kv_formats;
+  void (*attend)(const AttentionSpan& span, float* scratch);
+  void (*merge)(const AttentionSpan& span, float* scratch);
 
   // --- peaks.h
   PeakLoops peaks;

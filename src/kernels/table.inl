@@ -34,6 +34,16 @@ inline constexpr FloatDot kFloatDots[] = {
     {DType::kBF16, float_dot<BF16Weights>},
 };
 
+template <typename Kv>
+constexpr KvFormat kv_format() {
+  return {Kv::kType, pack_key<Kv>, pack_value<Kv>, unpack_keys<Kv>, unpack_values<Kv>};
+}
+inline constexpr KvFormat kKvFormats[] = {
+    kv_format<F32Kv>(),
+    kv_format<F16Kv>(),
+    kv_format<BF16Kv>(),
+};
+
 constexpr KernelTable make_table(std::string_view name) {
   return {
       .name = name,
@@ -61,8 +71,9 @@ constexpr KernelTable make_table(std::string_view name) {
       .from_f16 = row_from_f16,
       .to_bf16 = row_to_bf16,
       .from_bf16 = row_from_bf16,
-      .attend_f32 = attend<F32Weights>,
-      .attend_f16 = attend<F16Weights>,
+      .kv_formats = kKvFormats,
+      .attend = attend,
+      .merge = merge,
       .peaks = {.int8 = peak_int8, .bf16 = peak_widened_bf16, .f32 = peak_f32, .read = peak_read},
   };
 }

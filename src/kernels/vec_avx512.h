@@ -4,6 +4,7 @@
 inline constexpr int kLanes = 16;
 inline constexpr int kPanelVectors = 2, kWideTokens = 6;
 inline constexpr int kFloatRows = 4, kFloatTokens = 6, kPeakChains = 12;
+inline constexpr int kAttentionRows = 8, kAttentionVectors = 2;
 
 struct Floats {
   __m512 v;

@@ -4,6 +4,7 @@
 inline constexpr int kLanes = 16;
 inline constexpr int kPanelVectors = 1, kWideTokens = 4, kFloatRows = 2, kFloatTokens = 2,
                      kPeakChains = 5;
+inline constexpr int kAttentionRows = 4, kAttentionVectors = 1;
 
 struct Floats {
   float32x4_t v[4];

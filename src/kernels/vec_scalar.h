@@ -13,6 +13,8 @@ inline constexpr int kLanes = 16;
 inline constexpr int kPanelVectors = 1, kWideTokens = 2, kFloatRows = 2, kFloatTokens = 2;
 // Independent sums that keep the multipliers busy and fit the registers (peaks.inl).
 inline constexpr int kPeakChains = 2;
+// Rows and vectors of a tile of attention (attention.inl).
+inline constexpr int kAttentionRows = 2, kAttentionVectors = 1;
 
 struct Floats {
   float v[16];

@@ -144,17 +144,16 @@ FloatTensor CpuOps::attention(const FloatTensor& queries, const FloatTensor& key
                          .kv_heads = spec.kv_heads,
                          .key_width = spec.key_width,
                          .value_width = spec.value_width,
-                         .block_tokens = KvLayout::kBlockTokens,
                          .scale = spec.scale,
                          .window = spec.window};
   for (const SequenceRows& rows : batch.sequences) {
     KvSequence& kv = *rows.kv;
     CHECK(rows.first_position + rows.count <= kv.capacity());
     config.kv_dtype = kv.layout().dtype();
-    store_kv(kernels_, config, KvKind::kKeys, keys.row(rows.first_row), keys.shape.last(),
+    store_kv(kernels_, pool_, config, KvKind::kKeys, keys.row(rows.first_row), keys.shape.last(),
              rows.count, rows.first_position, kv.keys(layer));
-    store_kv(kernels_, config, KvKind::kValues, values.row(rows.first_row), values.shape.last(),
-             rows.count, rows.first_position, kv.values(layer));
+    store_kv(kernels_, pool_, config, KvKind::kValues, values.row(rows.first_row),
+             values.shape.last(), rows.count, rows.first_position, kv.values(layer));
     sequences.push_back({.queries = queries.row(rows.first_row),
                          .query_stride = queries.shape.last(),
                          .query_count = rows.count,

@@ -6,15 +6,17 @@ namespace bantam {
 
 KvLayout::KvLayout(std::span<const KvLayerShape> layers, DType dtype)
     : layers_(layers.begin(), layers.end()), dtype_(dtype) {
-  CHECK(dtype == DType::kF32 || dtype == DType::kF16, "keys and values are F32 or F16");
+  CHECK(has_kv_format(dtype), "keys and values as {}", dtype_info(dtype).name);
   constexpr std::size_t kAlignment = 64;
-  const std::size_t element_bytes = dtype_info(dtype).block_bytes;
   for (const KvLayerShape& layer : layers_) {
-    for (const std::int64_t width : {layer.key_width, layer.value_width}) {
+    const auto place = [&](KvKind kind, std::int64_t width) {
       offsets_.push_back(block_bytes_);
-      const auto elements = static_cast<std::size_t>(layer.kv_heads * kBlockTokens * width);
-      block_bytes_ += (elements * element_bytes + kAlignment - 1) / kAlignment * kAlignment;
-    }
+      const auto bytes =
+          static_cast<std::size_t>(layer.kv_heads * kv_part_bytes(dtype, kind, width));
+      block_bytes_ += (bytes + kAlignment - 1) / kAlignment * kAlignment;
+    };
+    place(KvKind::kKeys, layer.key_width);
+    place(KvKind::kValues, layer.value_width);
   }
 }
 

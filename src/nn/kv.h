@@ -1,7 +1,7 @@
 // Keys and values of the tokens that a model has seen, in blocks.
 //
-// A block holds B tokens of every layer. Inside it, layer by layer, first the keys as (K, B, D) and
-// then the values as (K, B, D), so that the tokens of one head lie together. A sequence is a list
+// A block holds B tokens of every layer. Inside it, layer by layer, first the keys and then the
+// values, as attention wants them (kernels/attention.h). A sequence is a list
 // of blocks; who owns the blocks, shares them between sequences or takes them away is decided
 // above (runtime/kv_pool.h).
 #pragma once
@@ -11,6 +11,7 @@
 #include <span>
 #include <vector>
 
+#include "kernels/attention.h"
 #include "tensor/dtype.h"
 
 namespace bantam {
@@ -24,9 +25,9 @@ struct KvLayerShape {
 // Where the parts of a block lie. Immutable.
 class KvLayout {
  public:
-  static constexpr std::int64_t kBlockTokens = 32;
+  static constexpr std::int64_t kBlockTokens = kKvBlockTokens;
 
-  // dtype: F32 or F16.
+  // dtype: one that has_kv_format().
   KvLayout(std::span<const KvLayerShape> layers, DType dtype);
 
   DType dtype() const { return dtype_; }
