@@ -241,7 +241,7 @@ void Attention(benchmark::State& state) {
                                .value_width = shape.width,
                                .scale = 0.125f,
                                .window = shape.window,
-                               .kv_dtype = DType::kF16};
+                               .kv_type = DType::kF16};
   const std::int64_t layers = queries == 1 ? 16 : 1, kv_width = shape.kv_heads * shape.width;
   const std::int64_t blocks = (context + kKvBlockTokens - 1) / kKvBlockTokens,
                      bytes = kv_block_bytes(config, KvKind::kKeys);

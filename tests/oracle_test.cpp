@@ -115,7 +115,7 @@ ChatRequest request_of(const Json& row) {
 
 // What must hold of the seed model from any exact source.
 void expect_seed_oracle(const std::filesystem::path& path, DType kv, bool logits) {
-  const auto chat = LocalChat::open(path, {.engine = {.threads = 2, .kv_dtype = kv}});
+  const auto chat = LocalChat::open(path, {.engine = {.threads = 2, .kv_type = kv}});
   ASSERT_TRUE(chat.has_value()) << chat.error().to_string();
   Engine& engine = *(*chat)->model().engine;
   for (const Json& row : seed_rows()) {
@@ -197,7 +197,7 @@ class ConvertedSeedModel : public testing::Test {
 
   // Mean KL divergence from the folder's model over every position of the oracle's conversations.
   double kl_of(std::string_view type) {
-    const EngineOptions options{.threads = 2, .kv_dtype = DType::kF32};
+    const EngineOptions options{.threads = 2, .kv_type = DType::kF32};
     const auto exact = open_model(kSeed, options);
     const auto packed = open_model(converted(type), options);
     CHECK(exact.has_value() && packed.has_value());
@@ -264,7 +264,7 @@ TEST(SeedModel, AnswersAreTheOraclesTexts) {
 }
 
 void expect_stories_oracle(const std::filesystem::path& path) {
-  auto model = open_model(path, {.threads = 2, .kv_dtype = DType::kF32});
+  auto model = open_model(path, {.threads = 2, .kv_type = DType::kF32});
   ASSERT_TRUE(model.has_value()) << model.error().to_string();
   ASSERT_NE(model->tokenizer, nullptr);
   const auto file = read_file(kStories / "stories260K-expected.json", 1u << 20);

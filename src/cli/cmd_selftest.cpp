@@ -101,7 +101,7 @@ class SelftestCommand : public Command {
     const LoadedModel model = TRY(open_model(TRY(resolve_model(engine_.model)), engine));
     const DeterminismReport report = TRY(check_determinism(
         model.engine->decoder(),
-        {.kv_dtype = engine.kv_dtype,
+        {.kv_type = engine.kv_type,
          .isa = engine.isa,
          .context = engine.context_length,
          .quick = quick_},

@@ -12,6 +12,12 @@ bool read_number(std::string_view text, Number& number) {
   return error == std::errc{} && end == text.data() + text.size();
 }
 
+std::vector<std::string> kv_type_names() {
+  std::vector<std::string> names;
+  for (const KvTypeInfo& info : all_kv_types()) names.emplace_back(info.name);
+  return names;
+}
+
 }  // namespace
 
 void add_engine_options(Options& options, EngineArguments& arguments, ModelOption model) {
@@ -31,8 +37,9 @@ void add_engine_options(Options& options, EngineArguments& arguments, ModelOptio
               {.low = 0, .high = std::int64_t{1} << 30});
   options.add(arguments.kv, {.flag = "--kv",
                              .value = "TYPE",
-                             .help = "how keys and values are kept",
-                             .choices = {"f16", "f32"}});
+                             .help = "how keys and values are kept; q4_h is q4_0 after a Hadamard "
+                                     "rotation",
+                             .choices = kv_type_names()});
   options.add(arguments.isa, {.flag = "--isa",
                               .value = "NAME",
                               .help = "instruction set of the kernels (`bantam doctor` lists "
@@ -52,7 +59,7 @@ EngineOptions engine_options(const EngineArguments& arguments, const CommandCont
                         .placement = arguments.affinity ? ThreadPool::Placement::kPinned
                                                         : ThreadPool::Placement::kFree,
                         .isa = arguments.isa,
-                        .kv_dtype = arguments.kv == "f32" ? DType::kF32 : DType::kF16,
+                        .kv_type = kv_type_from_name(arguments.kv).value(),  // one of the choices
                         .context_length = arguments.context};
   if (arguments.check) {
     options.check = [&console = context.console](std::uint64_t done, std::uint64_t total) {

@@ -1,6 +1,7 @@
 #include "kernels/attention.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "base/result.h"
 
@@ -28,9 +29,9 @@ std::int64_t padded_rows(const AttentionConfig& config) {
   return padded(attention_queries(config) * group_of(config));
 }
 
-const KvFormat* find_format(const KernelTable& kernels, DType type) {
-  const auto found = std::ranges::find(kernels.kv_formats, type, &KvFormat::type);
-  CHECK(found != kernels.kv_formats.end(), "keys and values as {}", dtype_info(type).name);
+const KvFormat* find_format(const KernelTable& kernels, const KvType& type) {
+  const auto found = std::ranges::find(kernels.kv_formats, type.dtype, &KvFormat::type);
+  CHECK(found != kernels.kv_formats.end(), "keys and values as {}", dtype_info(type.dtype).name);
   return &*found;
 }
 
@@ -95,17 +96,16 @@ std::span<AttentionSpan> split_by_segment(Arena& scratch, std::span<AttentionSpa
 
 }  // namespace
 
-std::int64_t kv_part_bytes(DType type, KvKind kind, std::int64_t width) {
+std::int64_t kv_part_bytes(const KvType& type, KvKind kind, std::int64_t width) {
+  const DTypeInfo& info = dtype_info(type.dtype);
+  const auto block = static_cast<std::int64_t>(info.block_elements);
   const std::int64_t elements = kind == KvKind::kKeys ? width : padded(width);
-  return kKvBlockTokens * elements * static_cast<std::int64_t>(dtype_info(type).block_bytes);
+  return kKvBlockTokens * ((elements + block - 1) / block) *
+         static_cast<std::int64_t>(info.block_bytes);
 }
 
 std::int64_t kv_block_bytes(const AttentionConfig& config, KvKind kind) {
-  return config.kv_heads * kv_part_bytes(config.kv_dtype, kind, width_of(config, kind));
-}
-
-bool has_kv_format(DType type) {
-  return type == DType::kF32 || type == DType::kF16 || type == DType::kBF16;
+  return config.kv_heads * kv_part_bytes(config.kv_type, kind, width_of(config, kind));
 }
 
 std::int64_t attention_queries(const AttentionConfig& config) {
@@ -127,7 +127,7 @@ void attention(const KernelTable& kernels, ThreadPool& pool, Arena& scratch,
                const AttentionConfig& config, std::span<const AttentionSequence> sequences) {
   CHECK(config.kv_heads > 0 && config.query_heads % config.kv_heads == 0);
   CHECK(config.key_width > 0 && config.value_width > 0);
-  const KvFormat* const format = find_format(kernels, config.kv_dtype);
+  const KvFormat* const format = find_format(kernels, config.kv_type);
   std::size_t count = 0;
   for_each_span(config, format, sequences, [&](const AttentionSpan&) { ++count; });
   const std::span<AttentionSpan> spans = scratch.alloc_span<AttentionSpan>(count);
@@ -153,8 +153,8 @@ void store_kv(const KernelTable& kernels, ThreadPool& pool, const AttentionConfi
   if (count == 0) return;
   constexpr std::int64_t kElementsWorthAThread = 1 << 14;
   const std::int64_t width = width_of(config, kind);
-  const std::int64_t part_bytes = kv_part_bytes(config.kv_dtype, kind, width);
-  const KvFormat* const format = find_format(kernels, config.kv_dtype);
+  const std::int64_t part_bytes = kv_part_bytes(config.kv_type, kind, width);
+  const KvFormat* const format = find_format(kernels, config.kv_type);
   const auto pack = kind == KvKind::kKeys ? format->pack_key : format->pack_value;
   // A part is written by one thread, position by position.
   const std::int64_t first_block = first_position / kKvBlockTokens;
@@ -165,15 +165,22 @@ void store_kv(const KernelTable& kernels, ThreadPool& pool, const AttentionConfi
       std::max<std::int64_t>(1, kElementsWorthAThread / (std::min(count, kKvBlockTokens) * width));
   pool.parallel_for(
       parts, static_cast<std::size_t>(grain), [&](std::size_t from, std::size_t to, std::size_t) {
+        std::vector<float> turned(static_cast<std::size_t>(config.kv_type.rotated ? width : 0));
         for (std::size_t i = from; i < to; ++i) {
           const std::int64_t block = first_block + static_cast<std::int64_t>(i) / config.kv_heads;
           const std::int64_t head = static_cast<std::int64_t>(i) % config.kv_heads;
           std::byte* const part = blocks[block] + head * part_bytes;
           const std::int64_t low = std::max(first_position, block * kKvBlockTokens);
           const std::int64_t high = std::min(end, (block + 1) * kKvBlockTokens);
-          for (std::int64_t position = low; position < high; ++position)
-            pack(rows + (position - first_position) * stride + head * width, width,
-                 position % kKvBlockTokens, part);
+          for (std::int64_t position = low; position < high; ++position) {
+            const float* row = rows + (position - first_position) * stride + head * width;
+            if (config.kv_type.rotated) {
+              std::copy_n(row, width, turned.data());
+              kernels.rotate(turned.data(), width);
+              row = turned.data();
+            }
+            pack(row, width, position % kKvBlockTokens, part);
+          }
         }
       });
 }

@@ -25,8 +25,8 @@
 
 #include "base/thread_pool.h"
 #include "kernels/kernels.h"
+#include "kernels/kv_type.h"
 #include "tensor/arena.h"
-#include "tensor/dtype.h"
 
 namespace bantam {
 
@@ -41,7 +41,7 @@ struct AttentionConfig {
   float scale = 1.0f;            // usually 1 / sqrt(key_width)
   float soft_cap = 0.0f;         // 0: none
   std::int64_t window = 0;       // 0: everything up to the query
-  DType kv_dtype = DType::kF32;  // one that has a KvFormat
+  KvType kv_type;
 };
 
 // One sequence's part of a step. Position j lies in block j / kKvBlockTokens.
@@ -63,7 +63,7 @@ void attention(const KernelTable& kernels, ThreadPool& pool, Arena& scratch,
 enum class KvKind : std::uint8_t { kKeys, kValues };
 
 // Writes `count` rows of (kv_heads, width) floats, `stride` floats apart, to positions
-// first_position … of a sequence's blocks, in the format of kv_dtype.
+// first_position … of a sequence's blocks, as kv_type.
 void store_kv(const KernelTable& kernels, ThreadPool& pool, const AttentionConfig& config,
               KvKind kind, const float* rows, std::int64_t stride, std::int64_t count,
               std::int64_t first_position, std::byte* const* blocks);
@@ -74,12 +74,11 @@ void store_kv(const KernelTable& kernels, ThreadPool& pool, const AttentionConfi
 // the same is true of their weighted sums. Widths of values are padded with zeros to multiples of
 // sixteen elements.
 //   F32, F16, BF16  keys (width, 32), values (32, padded width)
-// Any address will do; 64 bytes and whole parts are best aligned.
-std::int64_t kv_part_bytes(DType type, KvKind kind, std::int64_t width);
+//   Q8_0, Q4_0      for each 32 elements of a row 32 scales, then the bytes of the storage type's
+//                   blocks: of keys (bytes of a block, 32), of values (32, bytes of a block)
+// Rotated types are the same, of rows that were turned before. 64-byte aligned blocks are best.
+std::int64_t kv_part_bytes(const KvType& type, KvKind kind, std::int64_t width);
 std::int64_t kv_block_bytes(const AttentionConfig& config, KvKind kind);
-
-// Whether keys and values can be kept as `type`.
-bool has_kv_format(DType type);
 
 // What the table works on: some queries of one sequence, all heads of one KV head's group (the
 // rows), the positions of some segments.

@@ -70,17 +70,17 @@ inline AttentionWork attention_work(const AttentionSpan& span, float* scratch) {
   work.rows = (span.query_end - span.query_begin) * group;
   work.row_stride = padded_to_lanes(work.rows);
   work.sum_stride = padded_to_lanes(config.value_width);
-  work.key_offset = span.kv_head * kv_part_bytes(config.kv_dtype, KvKind::kKeys, config.key_width);
+  work.key_offset = span.kv_head * kv_part_bytes(config.kv_type, KvKind::kKeys, config.key_width);
   work.value_offset =
-      span.kv_head * kv_part_bytes(config.kv_dtype, KvKind::kValues, config.value_width);
-  const std::int64_t widest =
-      work.sum_stride > config.key_width ? work.sum_stride : config.key_width;
+      span.kv_head * kv_part_bytes(config.kv_type, KvKind::kValues, config.value_width);
+  const std::int64_t key_stride = padded_to_lanes(config.key_width);
+  const std::int64_t widest = work.sum_stride > key_stride ? work.sum_stride : key_stride;
   const auto take = [&scratch](std::int64_t floats) {
     float* const at = scratch;
     scratch += floats;
     return at;
   };
-  work.queries = take(padded_to_lanes(config.key_width) * work.row_stride);
+  work.queries = take(key_stride * work.row_stride);
   work.weights = take(work.rows * kAttentionSegment);
   work.tile = take(widest * kKvBlockTokens);
   work.top = take(work.row_stride);
@@ -119,23 +119,28 @@ inline void for_each_run(const AttentionSpan& span, std::int64_t low, std::int64
   }
 }
 
-// Element k of every row together, times `scale`.
+// Element k of every row together, times `scale`. Sixteen rows at a time go through the tile.
 inline void pack_queries(const AttentionSpan& span, const AttentionWork& work) {
   const AttentionConfig& config = *span.config;
   const AttentionSequence& sequence = *span.sequence;
   const std::int64_t group = config.query_heads / config.kv_heads, width = config.key_width;
+  const std::int64_t stride = padded_to_lanes(width);
   for (std::int64_t row = 0; row < work.row_stride; row += kLanes) {
-    for (std::int64_t d = 0; d < width; d += kLanes) {
-      const std::int64_t n = width - d < kLanes ? width - d : kLanes;
-      alignas(64) float square[16][16] = {};
-      for (std::int64_t i = 0; i < kLanes && row + i < work.rows; ++i) {
-        const std::int64_t query = span.query_begin + (row + i) / group;
-        const std::int64_t head = span.kv_head * group + (row + i) % group;
-        const float* from = sequence.queries + query * sequence.query_stride + head * width + d;
-        store(square[i], mul(load_some(from, n), splat(config.scale)));
+    for (std::int64_t i = 0; i < kLanes && row + i < work.rows; ++i) {
+      const std::int64_t query = span.query_begin + (row + i) / group;
+      const std::int64_t head = span.kv_head * group + (row + i) % group;
+      const float* from = sequence.queries + query * sequence.query_stride + head * width;
+      float* const to = work.tile + i * stride;
+      for (std::int64_t d = 0; d < width; d += kLanes) {
+        const std::int64_t n = width - d < kLanes ? width - d : kLanes;
+        store(to + d, mul(load_some(from + d, n), splat(config.scale)));
       }
+      if (config.kv_type.rotated) rotate(to, width);
+    }
+    for (std::int64_t d = 0; d < width; d += kLanes) {
       Bytes columns[16];
-      transpose(reinterpret_cast<const std::uint8_t*>(square), sizeof square[0], columns);
+      transpose(reinterpret_cast<const std::uint8_t*>(work.tile + d),
+                static_cast<std::size_t>(stride) * sizeof(float), columns);
       for (std::int64_t k = 0; k < kLanes; ++k)
         store_bytes(work.queries + (d + k) * work.row_stride + row, columns[k]);
     }
@@ -171,6 +176,32 @@ inline void score_blocks(const AttentionSpan& span, const AttentionWork& work, s
   }
 }
 
+// exp(x) for x <= 0, as exp() computes it but in one factor and without a bound above: 0 below -87,
+// where the result would soon be subnormal.
+inline Floats weight_of(const Floats& x) {
+  // Adding this leaves a whole number, plus the bias of an exponent, in a float's low bits.
+  constexpr float kRound = 0x1.8p23f + 127;
+  const Floats low = splat(-87.0f);
+  const Floats bounded = maximum(low, x);
+  const Floats shifted = fma(bounded, splat(0x1.715476p+0f), splat(kRound));
+  const Floats r = exp_remainder(sub(shifted, splat(kRound)), bounded);
+  const Floats power = as_floats(shift_left<23>(as_ints(shifted)));
+  return select(less(x, low), splat(0.0f), mul(exp_small(r), power));
+}
+
+// Stores the weights of scores that are at most `top`; returns their sum in sixteen lanes. n is a
+// multiple of sixteen.
+inline float weigh(float* scores, float top, std::int64_t n) {
+  Floats total = splat(0.0f);
+  const Floats shift = splat(top);
+  for (std::int64_t i = 0; i < n; i += kLanes) {
+    const Floats weight = weight_of(sub(load(scores + i), shift));
+    store(scores + i, weight);
+    total = add(total, weight);
+  }
+  return sum(total);
+}
+
 // Scores at slots [first, last) of a segment become weights; slots between those and the next
 // multiples of sixteen weigh nothing.
 inline void weigh_row(const AttentionConfig& config, float* weights, std::int64_t first,
@@ -181,7 +212,7 @@ inline void weigh_row(const AttentionConfig& config, float* weights, std::int64_
   for (std::int64_t i = low; i < first; ++i) weights[i] = -std::numeric_limits<float>::infinity();
   for (std::int64_t i = last; i < high; ++i) weights[i] = -std::numeric_limits<float>::infinity();
   *top = largest_of(weights + low, high - low);
-  *total = exp_and_sum(weights + low, *top, high - low);
+  *total = weigh(weights + low, *top, high - low);
 }
 
 inline void sum_blocks(const AttentionSpan& span, const AttentionWork& work, std::int64_t begin,
@@ -282,6 +313,7 @@ inline void finish_output(const AttentionSpan& span, const AttentionWork& work) 
       const std::int64_t n = width - i < kLanes ? width - i : kLanes;
       store_some(out + i, div(load_some(out + i, n), total), n);
     }
+    if (span.config->kv_type.rotated) rotate(out, width);
   }
 }
 

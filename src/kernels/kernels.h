@@ -131,6 +131,7 @@ struct KernelTable {
   void (*gated[kActivations])(const float* gate, const float* up, float* out, std::int64_t n);
   void (*add)(const float* a, const float* b, float* out, std::int64_t n);
   void (*multiply)(const float* a, const float* b, float* out, std::int64_t n);
+  void (*rotate)(float* x, std::int64_t n);
   void (*scale)(const float* x, float factor, float* out, std::int64_t n);
   void (*add_scaled)(const float* x, float factor, float* inout, std::int64_t n);
   void (*soft_cap)(const float* x, float cap, float* out, std::int64_t n);

@@ -1,6 +1,7 @@
 #include "kernels/reference.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 
@@ -99,6 +100,19 @@ std::vector<double> rope(std::span<const float> x, std::span<const float> cos,
     const double c = static_cast<double>(cos[i]), s = static_cast<double>(sin[i]);
     out[a] = static_cast<double>(x[a]) * c - static_cast<double>(x[b]) * s;
     out[b] = static_cast<double>(x[b]) * c + static_cast<double>(x[a]) * s;
+  }
+  return out;
+}
+
+std::vector<double> rotate(std::span<const float> x) {
+  const std::size_t size = x.size() & (~x.size() + 1);
+  std::vector<double> out(x.size());
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    for (std::size_t j = 0; j < size; ++j) {
+      const double term = static_cast<double>(x[i / size * size + j]);
+      out[i] += std::popcount(i % size & j) % 2 == 0 ? term : -term;
+    }
+    out[i] /= std::sqrt(static_cast<double>(size));
   }
   return out;
 }

@@ -30,6 +30,10 @@ double activate(Activation which, double x);
 std::vector<double> rope(std::span<const float> x, std::span<const float> cos,
                          std::span<const float> sin, bool half);
 
+// Times the normalised Hadamard matrix of the largest power of two that divides the length: element
+// (i, j) is minus if i & j has an odd number of bits.
+std::vector<double> rotate(std::span<const float> x);
+
 // (query_count, query_heads, value_width). Reads keys and values as (positions, kv_heads, width).
 std::vector<double> attention(const AttentionConfig& config, std::span<const float> queries,
                               std::int64_t first_position, std::span<const float> keys,

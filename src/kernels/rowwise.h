@@ -10,6 +10,8 @@
 //                     +inf, becomes NaN; n > 0
 //   rope_interleaved  turns pair (x[2i], x[2i + 1]) by the angle whose cosine and sine are given
 //   rope_half         turns pair (x[i], x[i + pairs]): the layout of GPT-NeoX and Hugging Face
+//   rotate            in place, times the normalised Hadamard matrix of the largest power of two
+//                     that divides n, block by block; its own inverse
 //   activate[a]       silu(x) = x / (1 + exp(-x)); gelu by the error function; gelu_tanh, its
 //                     approximation by tanh; relu. Indexed by Activation
 //   gated[a]          activation(gate) * up

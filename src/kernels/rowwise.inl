@@ -11,24 +11,27 @@ inline Floats times_power_of_two(const Floats& x, const Ints& n) {
   return mul(mul(x, first), second);
 }
 
-// exp(x) = 2^n exp(r), r = x - n ln 2 in [-0.35, 0.35]; exp(r) = 1 + r + r^2 P(r) with P of degree
-// 4 by Remez exchange (8e-9). Below -103.98 every float gives 0, above 88.73 infinity.
+// x - n ln 2 for a whole n, in two steps.
+inline Floats exp_remainder(const Floats& n, const Floats& x) {
+  return fma(n, splat(-0x1.7f7d1cp-20f), fma(n, splat(-0x1.62e400p-1f), x));
+}
+// exp(r) = 1 + r + r^2 P(r) for r in [-0.35, 0.35], P of degree 4 by Remez exchange (8e-9).
+inline Floats exp_small(const Floats& r) {
+  Floats p = splat(0.00139421655f);
+  p = fma(p, r, splat(0.00836377591f));
+  p = fma(p, r, splat(0.0416663624f));
+  p = fma(p, r, splat(0.166665733f));
+  p = fma(p, r, splat(0.5f));
+  return add(fma(p, mul(r, r), r), splat(1.0f));
+}
+// exp(x) = 2^n exp(x - n ln 2). Below -103.98 every float gives 0, above 88.73 infinity.
 inline Floats exp(const Floats& x) {
   const Floats low = splat(-104.0f), high = splat(89.0f);
   // NaN survives: minimum and maximum give their second operand then.
   const Floats bounded = minimum(high, maximum(low, x));
   const Ints n =
       to_ints(mul(select(less(bounded, splat(90.0f)), bounded, low), splat(0x1.715476p+0f)));
-  const Floats whole = to_floats(n);
-  Floats r = fma(whole, splat(-0x1.62e400p-1f), bounded);
-  r = fma(whole, splat(-0x1.7f7d1cp-20f), r);
-  Floats p = splat(0.00139421655f);
-  p = fma(p, r, splat(0.00836377591f));
-  p = fma(p, r, splat(0.0416663624f));
-  p = fma(p, r, splat(0.166665733f));
-  p = fma(p, r, splat(0.5f));
-  const Floats e = add(fma(p, mul(r, r), r), splat(1.0f));
-  return times_power_of_two(e, n);
+  return times_power_of_two(exp_small(exp_remainder(to_floats(n), bounded)), n);
 }
 
 // 1 / (1 + exp(-x)), from exp(-|x|), which cannot overflow.
@@ -228,15 +231,18 @@ inline void layer_norm(const float* x, const float* weight, const float* bias, f
   }
 }
 
+inline float largest_lane(const Floats& x) {
+  const Floats a = maximum(swap_lanes<8>(x), x), b = maximum(swap_lanes<4>(a), a);
+  const Floats c = maximum(swap_lanes<2>(b), b);
+  return first_lane(maximum(swap_lanes<1>(c), c));
+}
+
 // The largest element that is a number; -inf if there is none.
 inline float largest_of(const float* x, std::int64_t n) {
   Floats lanes = splat(-std::numeric_limits<float>::infinity());
   std::int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes) lanes = maximum(load(x + i), lanes);
-  float tops[16];
-  store(tops, lanes);
-  float top = tops[0];
-  for (const float lane : tops) top = lane > top ? lane : top;
+  float top = largest_lane(lanes);
   for (; i < n; ++i) top = x[i] > top ? x[i] : top;
   return top;
 }
@@ -314,6 +320,41 @@ inline void rope_interleaved(float* head, const float* cos, const float* sin, st
     rope_lanes(a, b, cos + i, sin + i, n);
     for (std::int64_t j = 0; j < n; ++j) head[2 * (i + j)] = a[j], head[2 * (i + j) + 1] = b[j];
   }
+}
+
+// --- Hadamard rotation --------------------------------------------------------------------------
+
+// Lanes whose number lacks the bit kDistance become x[l] + x[l ^ kDistance], the others
+// x[l ^ kDistance] - x[l].
+template <int kDistance>
+inline Floats butterfly(const Floats& x) {
+  alignas(64) static constexpr auto kSigns = [] {
+    std::array<float, 16> signs{};
+    for (std::size_t i = 0; i < 16; ++i) signs[i] = (i & kDistance) == 0 ? 1.0f : -1.0f;
+    return signs;
+  }();
+  return fma(x, load(kSigns.data()), swap_lanes<kDistance>(x));
+}
+
+inline void rotate(float* x, std::int64_t n) {
+  const std::int64_t size = n & -n;
+  const Floats factor = splat(1.0f / std::sqrt(static_cast<float>(size)));
+  for (std::int64_t i = 0; i < n; i += kLanes) {
+    const std::int64_t count = n - i < kLanes ? n - i : kLanes;
+    Floats lanes = mul(load_some(x + i, count), factor);
+    if (size > 1) lanes = butterfly<1>(lanes);
+    if (size > 2) lanes = butterfly<2>(lanes);
+    if (size > 4) lanes = butterfly<4>(lanes);
+    if (size > 8) lanes = butterfly<8>(lanes);
+    store_some(x + i, lanes, count);
+  }
+  for (std::int64_t distance = kLanes; distance < size; distance *= 2)
+    for (std::int64_t i = 0; i < n; i += kLanes) {
+      if ((i & distance) != 0) continue;
+      const Floats a = load(x + i), b = load(x + i + distance);
+      store(x + i, add(a, b));
+      store(x + i + distance, sub(a, b));
+    }
 }
 
 // --- Formats ------------------------------------------------------------------------------------

@@ -38,10 +38,14 @@ template <typename Kv>
 constexpr KvFormat kv_format() {
   return {Kv::kType, pack_key<Kv>, pack_value<Kv>, unpack_keys<Kv>, unpack_values<Kv>};
 }
+template <typename Kv>
+constexpr KvFormat packed_kv_format() {
+  return {Kv::kType, pack_key_blocks<Kv>, pack_value_blocks<Kv>, unpack_key_blocks<Kv>,
+          unpack_value_blocks<Kv>};
+}
 inline constexpr KvFormat kKvFormats[] = {
-    kv_format<F32Kv>(),
-    kv_format<F16Kv>(),
-    kv_format<BF16Kv>(),
+    kv_format<F32Kv>(),       kv_format<F16Kv>(),       kv_format<BF16Kv>(),
+    packed_kv_format<Q8Kv>(), packed_kv_format<Q4Kv>(),
 };
 
 constexpr KernelTable make_table(std::string_view name) {
@@ -61,6 +65,7 @@ constexpr KernelTable make_table(std::string_view name) {
                 binary<Gated<Relu>>},
       .add = binary<Add>,
       .multiply = binary<Multiply>,
+      .rotate = rotate,
       .scale = with_factor<Scale>,
       .add_scaled = with_factor<AddScaled>,
       .soft_cap = with_factor<SoftCap>,

@@ -75,6 +75,23 @@ inline Mask less(const Floats& x, const Floats& y) {
 inline Floats select(const Mask& m, const Floats& yes, const Floats& no) {
   return {_mm256_blendv_ps(no.a, yes.a, m.a), _mm256_blendv_ps(no.b, yes.b, m.b)};
 }
+inline float first_lane(const Floats& x) { return _mm256_cvtss_f32(x.a); }
+template <int kDistance>
+inline __m256 swap_lanes_of_half(__m256 x) {
+  if constexpr (kDistance == 1)
+    return _mm256_permute_ps(x, _MM_SHUFFLE(2, 3, 0, 1));
+  else if constexpr (kDistance == 2)
+    return _mm256_permute_ps(x, _MM_SHUFFLE(1, 0, 3, 2));
+  else
+    return _mm256_permute2f128_ps(x, x, 1);
+}
+template <int kDistance>
+inline Floats swap_lanes(const Floats& x) {
+  if constexpr (kDistance == 8)
+    return {x.b, x.a};
+  else
+    return {swap_lanes_of_half<kDistance>(x.a), swap_lanes_of_half<kDistance>(x.b)};
+}
 // Eight lanes added in halves.
 inline float sum_half(__m256 x) {
   const __m128 b = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));

@@ -50,6 +50,18 @@ inline Mask less(const Floats& a, const Floats& b) {
 inline Floats select(const Mask& m, const Floats& yes, const Floats& no) {
   return {_mm512_mask_blend_ps(m.v, no.v, yes.v)};
 }
+inline float first_lane(const Floats& x) { return _mm512_cvtss_f32(x.v); }
+template <int kDistance>
+inline Floats swap_lanes(const Floats& x) {
+  if constexpr (kDistance == 1)
+    return {_mm512_permute_ps(x.v, _MM_SHUFFLE(2, 3, 0, 1))};
+  else if constexpr (kDistance == 2)
+    return {_mm512_permute_ps(x.v, _MM_SHUFFLE(1, 0, 3, 2))};
+  else if constexpr (kDistance == 4)
+    return {_mm512_shuffle_f32x4(x.v, x.v, _MM_SHUFFLE(2, 3, 0, 1))};
+  else
+    return {_mm512_shuffle_f32x4(x.v, x.v, _MM_SHUFFLE(1, 0, 3, 2))};
+}
 inline float sum(const Floats& x) {
   const __m256 a = _mm256_add_ps(_mm512_castps512_ps256(x.v), _mm512_extractf32x8_ps(x.v, 1));
   const __m128 b = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));

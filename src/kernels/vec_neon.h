@@ -73,6 +73,19 @@ inline Floats fma(const Floats& x, const Floats& y, const Floats& z) {
   for (int i = 0; i < 4; ++i) r.v[i] = vfmaq_f32(z.v[i], x.v[i], y.v[i]);
   return r;
 }
+inline float first_lane(const Floats& x) { return vgetq_lane_f32(x.v[0], 0); }
+template <int kDistance>
+inline Floats swap_lanes(const Floats& x) {
+  if constexpr (kDistance == 1)
+    return {vrev64q_f32(x.v[0]), vrev64q_f32(x.v[1]), vrev64q_f32(x.v[2]), vrev64q_f32(x.v[3])};
+  else if constexpr (kDistance == 2)
+    return {vextq_f32(x.v[0], x.v[0], 2), vextq_f32(x.v[1], x.v[1], 2),
+            vextq_f32(x.v[2], x.v[2], 2), vextq_f32(x.v[3], x.v[3], 2)};
+  else if constexpr (kDistance == 4)
+    return {x.v[1], x.v[0], x.v[3], x.v[2]};
+  else
+    return {x.v[2], x.v[3], x.v[0], x.v[1]};
+}
 // Not vmaxq and vminq, which give NaN where either operand is one.
 inline Floats maximum(const Floats& x, const Floats& y) {
   Floats r;

@@ -101,6 +101,14 @@ inline Floats select(const Mask& m, const Floats& yes, const Floats& no) {
   for (int i = 0; i < 16; ++i) r.v[i] = m.v[i] ? yes.v[i] : no.v[i];
   return r;
 }
+inline float first_lane(const Floats& x) { return x.v[0]; }
+// Lane i ^ kDistance in lane i; kDistance is 1, 2, 4 or 8.
+template <int kDistance>
+inline Floats swap_lanes(const Floats& x) {
+  Floats r;
+  for (int i = 0; i < 16; ++i) r.v[i] = x.v[i ^ kDistance];
+  return r;
+}
 inline float sum(const Floats& x) {
   float a[8], b[4];
   for (int i = 0; i < 8; ++i) a[i] = x.v[i] + x.v[i + 8];

@@ -2,7 +2,7 @@
 
 namespace bantam {
 
-KvLayout kv_layout(const ArchSpec& spec, DType dtype) {
+KvLayout kv_layout(const ArchSpec& spec, const KvType& type) {
   std::vector<KvLayerShape> layers;
   layers.reserve(spec.layers.size());
   for (const LayerSpec& layer : spec.layers) {
@@ -10,7 +10,7 @@ KvLayout kv_layout(const ArchSpec& spec, DType dtype) {
                       .key_width = layer.attention.key_width,
                       .value_width = layer.attention.value_width});
   }
-  return KvLayout(layers, dtype);
+  return KvLayout(layers, type);
 }
 
 }  // namespace bantam

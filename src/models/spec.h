@@ -38,6 +38,6 @@ struct ArchSpec {
 };
 
 // How its keys and values are kept.
-KvLayout kv_layout(const ArchSpec& spec, DType dtype);
+KvLayout kv_layout(const ArchSpec& spec, const KvType& type);
 
 }  // namespace bantam

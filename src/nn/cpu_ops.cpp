@@ -149,7 +149,7 @@ FloatTensor CpuOps::attention(const FloatTensor& queries, const FloatTensor& key
   for (const SequenceRows& rows : batch.sequences) {
     KvSequence& kv = *rows.kv;
     CHECK(rows.first_position + rows.count <= kv.capacity());
-    config.kv_dtype = kv.layout().dtype();
+    config.kv_type = kv.layout().type();
     store_kv(kernels_, pool_, config, KvKind::kKeys, keys.row(rows.first_row), keys.shape.last(),
              rows.count, rows.first_position, kv.keys(layer));
     store_kv(kernels_, pool_, config, KvKind::kValues, values.row(rows.first_row),

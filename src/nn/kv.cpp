@@ -4,15 +4,14 @@
 
 namespace bantam {
 
-KvLayout::KvLayout(std::span<const KvLayerShape> layers, DType dtype)
-    : layers_(layers.begin(), layers.end()), dtype_(dtype) {
-  CHECK(has_kv_format(dtype), "keys and values as {}", dtype_info(dtype).name);
+KvLayout::KvLayout(std::span<const KvLayerShape> layers, const KvType& type)
+    : layers_(layers.begin(), layers.end()), type_(type) {
   constexpr std::size_t kAlignment = 64;
   for (const KvLayerShape& layer : layers_) {
     const auto place = [&](KvKind kind, std::int64_t width) {
       offsets_.push_back(block_bytes_);
       const auto bytes =
-          static_cast<std::size_t>(layer.kv_heads * kv_part_bytes(dtype, kind, width));
+          static_cast<std::size_t>(layer.kv_heads * kv_part_bytes(type, kind, width));
       block_bytes_ += (bytes + kAlignment - 1) / kAlignment * kAlignment;
     };
     place(KvKind::kKeys, layer.key_width);

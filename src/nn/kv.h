@@ -12,7 +12,6 @@
 #include <vector>
 
 #include "kernels/attention.h"
-#include "tensor/dtype.h"
 
 namespace bantam {
 
@@ -27,10 +26,9 @@ class KvLayout {
  public:
   static constexpr std::int64_t kBlockTokens = kKvBlockTokens;
 
-  // dtype: one that has_kv_format().
-  KvLayout(std::span<const KvLayerShape> layers, DType dtype);
+  KvLayout(std::span<const KvLayerShape> layers, const KvType& type);
 
-  DType dtype() const { return dtype_; }
+  const KvType& type() const { return type_; }
   std::int64_t layers() const { return static_cast<std::int64_t>(layers_.size()); }
   const KvLayerShape& layer(std::int64_t index) const {
     return layers_[static_cast<std::size_t>(index)];
@@ -51,7 +49,7 @@ class KvLayout {
   std::vector<KvLayerShape> layers_;
   std::vector<std::size_t> offsets_;  // (L, 2): keys, values; 64-byte aligned
   std::size_t block_bytes_ = 0;
-  DType dtype_;
+  KvType type_;
 };
 
 // The blocks of one sequence, as attention wants them. Owns nothing.

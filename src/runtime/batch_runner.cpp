@@ -5,11 +5,11 @@
 namespace bantam {
 
 BatchRunner::BatchRunner(const Decoder& decoder, const KernelTable& kernels, ThreadPool& pool,
-                         DType kv_dtype, std::size_t sequences, std::int64_t blocks)
+                         const KvType& kv_type, std::size_t sequences, std::int64_t blocks)
     : decoder_(decoder),
       kernels_(kernels),
       pool_(pool),
-      kv_layout_(bantam::kv_layout(decoder.spec(), kv_dtype)),
+      kv_layout_(bantam::kv_layout(decoder.spec(), kv_type)),
       kv_pool_(kv_layout_, blocks),
       lengths_(sequences, 0) {
   sequences_.reserve(sequences);

@@ -29,8 +29,8 @@ struct SequenceStep {
 class BatchRunner {
  public:
   // `blocks`: most blocks of keys and values that all sequences may hold together.
-  BatchRunner(const Decoder& decoder, const KernelTable& kernels, ThreadPool& pool, DType kv_dtype,
-              std::size_t sequences, std::int64_t blocks);
+  BatchRunner(const Decoder& decoder, const KernelTable& kernels, ThreadPool& pool,
+              const KvType& kv_type, std::size_t sequences, std::int64_t blocks);
   BatchRunner(const BatchRunner&) = delete;
   BatchRunner& operator=(const BatchRunner&) = delete;
 

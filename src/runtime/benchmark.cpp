@@ -26,12 +26,12 @@ double seconds_since(Clock::time_point start) {
 // Several sequences that advance together by the same number of tokens a step.
 class Runner {
  public:
-  Runner(const Decoder& decoder, const KernelTable& kernels, ThreadPool& pool, DType kv_dtype,
-         std::int64_t sequences, std::int64_t tokens)
+  Runner(const Decoder& decoder, const KernelTable& kernels, ThreadPool& pool,
+         const KvType& kv_type, std::int64_t sequences, std::int64_t tokens)
       : decoder_(decoder),
         kernels_(kernels),
         pool_(pool),
-        layout_(kv_layout(decoder.spec(), kv_dtype)),
+        layout_(kv_layout(decoder.spec(), kv_type)),
         kv_pool_(layout_, sequences * KvLayout::blocks_for(tokens)) {
     for (std::int64_t i = 0; i < sequences; ++i) sequences_.emplace_back(layout_);
   }
@@ -200,7 +200,7 @@ Result<void> check_memory(const ArchSpec& spec, const BenchmarkOptions& options,
   for (const std::int64_t sequences : options.batch)
     tokens = std::max(tokens,
                       static_cast<double>(sequences) * static_cast<double>(options.generate + 1));
-  const KvLayout layout = kv_layout(spec, options.engine.kv_dtype);
+  const KvLayout layout = kv_layout(spec, options.engine.kv_type);
   const double kv_bytes = tokens * static_cast<double>(layout.block_bytes()) /
                           static_cast<double>(KvLayout::kBlockTokens);
   const double needed = static_cast<double>(weight_bytes) + kv_bytes + kWorking;
@@ -268,7 +268,7 @@ class Benchmark {
 
  private:
   Runner runner_of(std::int64_t sequences, std::int64_t tokens) {
-    return Runner(decoder_, kernels_, pool_, options_.engine.kv_dtype, sequences, tokens);
+    return Runner(decoder_, kernels_, pool_, options_.engine.kv_type, sequences, tokens);
   }
   void remember_memory(const Runner& runner) {
     report_.kv_bytes = std::max(report_.kv_bytes, runner.kv_bytes());

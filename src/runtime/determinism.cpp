@@ -216,7 +216,7 @@ class Prover {
       for (std::size_t i = first; i < first + count; ++i)
         blocks += KvLayout::blocks_for(static_cast<std::int64_t>(plan_.prompts[i].size()) +
                                        plan_.generated);
-      BatchRunner runner(decoder_, *kernels, pool, options_.kv_dtype, count, blocks);
+      BatchRunner runner(decoder_, *kernels, pool, options_.kv_type, count, blocks);
       if (!TRY(Group(plan_, setting, *kernels, runner, first, count).run(traces, sink)))
         return false;
     }

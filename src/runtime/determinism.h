@@ -20,7 +20,7 @@
 namespace bantam {
 
 struct DeterminismOptions {
-  DType kv_dtype = DType::kF16;
+  KvType kv_type;
   std::string isa;           // of the reference; empty: the best, and all others are tried too
   std::int64_t context = 0;  // most tokens of a prompt and its continuation; 0: the model's own
   bool quick = false;        // fewer and shorter prompts

@@ -49,10 +49,6 @@ std::int64_t default_chunk_tokens(const ArchSpec& spec) {
 Result<std::unique_ptr<Engine>> Engine::create(std::shared_ptr<const Decoder> decoder,
                                                const EngineOptions& options) {
   const KernelTable* kernels = TRY(choose_kernels(options.isa));
-  if (options.kv_dtype != DType::kF16 && options.kv_dtype != DType::kF32) {
-    return fail(ErrorKind::kConfiguration, "kv_dtype_unsupported",
-                "keys and values can be F16 or F32, not {}", dtype_info(options.kv_dtype).name);
-  }
   if (options.threads > ThreadPool::kMaxThreads) {
     return fail(ErrorKind::kConfiguration, "threads_invalid",
                 "{} threads were asked for; there can be 1 to {}, or 0 for one a usable core",
@@ -75,7 +71,7 @@ Engine::Engine(std::shared_ptr<const Decoder> decoder, const KernelTable* kernel
       chunk_tokens_(options.chunk_tokens > 0 ? options.chunk_tokens
                                              : default_chunk_tokens(decoder_->spec())),
       pool_(options.threads, options.placement),
-      runner_(*decoder_, *kernels_, pool_, options.kv_dtype, 1,
+      runner_(*decoder_, *kernels_, pool_, options.kv_type, 1,
               KvLayout::blocks_for(context_length)) {}
 
 std::uint64_t Engine::kv_bytes(std::int64_t tokens) const {

@@ -30,7 +30,7 @@ struct EngineOptions {
   std::size_t threads = 0;  // 0: one a usable core; at most ThreadPool::kMaxThreads
   ThreadPool::Placement placement = ThreadPool::Placement::kFree;
   std::string isa;                  // "": the best there is; see choose_kernels()
-  DType kv_dtype = DType::kF16;     // or F32
+  KvType kv_type;                   // of keys and values
   std::int64_t context_length = 0;  // tokens a request may have in all; 0: what the model says
   std::int64_t chunk_tokens = 0;    // prompt tokens a step; 0: default_chunk_tokens()
   // Not empty: open_model() checks every weight (runtime/weight_check.h) and tells how far it is.
