@@ -111,6 +111,28 @@ FloatTensor CpuOps::gated(const FloatTensor& gate, const FloatTensor& up, Activa
   return out;
 }
 
+const float* CpuOps::angles_of(const RopeTable& table, std::span<const std::int64_t> positions) {
+  auto known = std::ranges::find(angles_, &table, &Angles::table);
+  if (known == angles_.end()) {
+    angles_.push_back({.table = &table, .positions = {}, .values = {}});
+    known = angles_.end() - 1;
+  }
+  if (std::ranges::equal(known->positions, positions)) return known->values.data();
+  known->positions.assign(positions.begin(), positions.end());
+  const auto pairs = static_cast<std::size_t>(table.width() / 2);
+  known->values.resize(positions.size() * 2 * pairs);
+  const std::span<float> all = known->values;
+  // A cosine and a sine take as long as dozens of the other elements that loops are measured in.
+  constexpr std::int64_t kCost = 32;
+  for_each_row(pool_, static_cast<std::int64_t>(positions.size()), kCost * table.width(),
+               [&](std::int64_t t) {
+                 const auto row = static_cast<std::size_t>(t);
+                 const std::span<float> mine = all.subspan(2 * pairs * row, 2 * pairs);
+                 table.angles(positions[row], mine.first(pairs), mine.last(pairs));
+               });
+  return known->values.data();
+}
+
 FloatTensor CpuOps::rope(const FloatTensor& x, const RopeTable& table, std::int64_t heads,
                          std::span<const std::int64_t> positions) {
   const std::int64_t width = x.shape.last() / heads;
@@ -120,15 +142,12 @@ FloatTensor CpuOps::rope(const FloatTensor& x, const RopeTable& table, std::int6
   const auto turn =
       table.pairing() == RopePairing::kInterleaved ? kernels_.rope_interleaved : kernels_.rope_half;
   const FloatTensor out = make(x.shape);
-  const FloatTensor angles = make(Shape{x.shape.rows(), 2, pairs});  // cosines, then sines
+  const float* const angles = angles_of(table, positions);
   for_each_row(pool_, x.shape.rows(), x.shape.last(), [&](std::int64_t t) {
-    float* const cosines = angles.data + 2 * pairs * t;
-    float* const sines = cosines + pairs;
-    table.angles(positions[static_cast<std::size_t>(t)], {cosines, static_cast<std::size_t>(pairs)},
-                 {sines, static_cast<std::size_t>(pairs)});
+    const float* const cosines = angles + 2 * pairs * t;
     std::memcpy(out.row(t), x.row(t), static_cast<std::size_t>(x.shape.last()) * sizeof(float));
     for (std::int64_t head = 0; head < heads; ++head) {
-      turn(out.row(t) + head * width, cosines, sines, pairs);
+      turn(out.row(t) + head * width, cosines, cosines + pairs, pairs);
     }
   });
   return out;

@@ -39,11 +39,21 @@ class CpuOps final : public Ops {
 
  private:
   FloatTensor make(const Shape& shape);
+  // Cosines, then sines, of each position: (T, 2, D/2). Valid until the next call with this table.
+  const float* angles_of(const RopeTable& table, std::span<const std::int64_t> positions);
+
+  // The last angles of each table: all layers of a step ask for the same ones.
+  struct Angles {
+    const RopeTable* table;
+    std::vector<std::int64_t> positions;
+    std::vector<float> values;
+  };
 
   const KernelTable& kernels_;
   ThreadPool& pool_;
   Arena& arena_;
   std::vector<Arena::Mark> scopes_;
+  std::vector<Angles> angles_;
 };
 
 }  // namespace bantam
