@@ -76,6 +76,11 @@ std::vector<std::pair<std::string, std::string>> ModelSummary::facts() const {
     facts.emplace_back("memory",
                        fmt::format("{} at full context: weights and {} of keys and values",
                                    human_bytes(tensor_bytes + kv), human_bytes(kv)));
+    std::string others;
+    for (const auto& [type, bytes] : kv_bytes_by_type)
+      others += fmt::format("{}{} {}", others.empty() ? "" : ", ", type,
+                            human_bytes(bytes * *context_length));
+    facts.emplace_back("", fmt::format("by --kv: {}", others));
   }
   if (!cannot_run.empty()) facts.emplace_back("cannot run", cannot_run);
   return facts;
@@ -94,6 +99,9 @@ void ModelSummary::add_to(JsonObject& document) const {
   document["context_length"] = or_null(context_length);
   document["vocabulary"] = or_null(vocabulary);
   document["kv_bytes_per_token"] = or_null(kv_bytes_per_token);
+  JsonObject kv_types;
+  for (const auto& [type, bytes] : kv_bytes_by_type) kv_types[type] = bytes;
+  document["kv_bytes_per_token_by_type"] = std::move(kv_types);
   document["cannot_run"] = cannot_run.empty() ? Json(nullptr) : Json(cannot_run);
 }
 
@@ -116,6 +124,9 @@ ModelSummary summarize(const WeightFile& file) {
   const Result<ArchSpec> spec = read_spec(file);
   if (spec) {
     summary.kv_bytes_per_token = kv_layout(*spec, DType::kF16).bytes_per_token();
+    for (const KvTypeInfo& info : all_kv_types())
+      summary.kv_bytes_by_type[std::string(info.name)] =
+          kv_layout(*spec, info.type).bytes_per_token();
   } else {
     summary.cannot_run = spec.error().to_string();
   }

@@ -22,6 +22,7 @@ struct ModelSummary {
   std::optional<std::uint64_t> context_length, vocabulary;
   // Of one token's keys and values in F16; absent for an architecture that bantam cannot run.
   std::optional<std::uint64_t> kv_bytes_per_token;
+  std::map<std::string, std::uint64_t, std::less<>> kv_bytes_by_type;  // the same as "q4_h" → bytes
   std::string cannot_run;  // why not, in words; empty if it can
 
   double bits_per_weight() const;  // 0 without parameters

@@ -40,6 +40,7 @@ TEST(ModelSummary, LeavesOutWhatAFileDoesNotSay) {
       write_json(document),
       R"({"architecture":null,"name":null,"parameters":0,"bytes":0,"bits_per_weight":0.0,)"
       R"("bytes_by_type":{},"context_length":null,"vocabulary":null,"kv_bytes_per_token":null,)"
+      R"("kv_bytes_per_token_by_type":{},)"
       R"("cannot_run":"key \"general.architecture\": required, and absent"})");
 }
 
@@ -59,6 +60,9 @@ TEST(ModelSummary, CountsTheMemoryOfAContext) {
   EXPECT_EQ(summary.cannot_run, "");
   // Keys and values of 2 heads of 16 in 3 layers, two bytes each.
   EXPECT_EQ(summary.kv_bytes_per_token, 2u * 2 * 16 * 3 * 2);
+  EXPECT_EQ(summary.kv_bytes_by_type.at("f32"), 2u * 2 * 16 * 3 * 4);
+  // Blocks of 32, so that heads of 16 leave half of each empty.
+  EXPECT_EQ(summary.kv_bytes_by_type.at("q4_h"), 2u * 2 * 18 * 3);
 }
 
 TEST(ModelSummary, ShowsValuesShortAndEscaped) {
