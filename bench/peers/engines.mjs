@@ -3,6 +3,7 @@
 // best of the repeats; bantam gives the peaks of that minute besides.
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
+import os from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 import { fileURLToPath } from "node:url";
@@ -10,11 +11,14 @@ import { fileURLToPath } from "node:url";
 const here = path.dirname(fileURLToPath(import.meta.url));
 export const root = path.resolve(here, "../..");
 
+// {stdout, stderr}. Where programs leave log files is none of the caller's folders.
 const execute = promisify(execFile);
+function start(program, words) {
+  const limits = { maxBuffer: 1 << 26, timeout: 1800e3, cwd: os.tmpdir() };
+  return execute(path.resolve(program), words.map(String), limits);
+}
 export async function output(program, words) {
-  const limits = { maxBuffer: 1 << 26, timeout: 1800e3 };
-  const { stdout } = await execute(program, words.map(String), limits);
-  return stdout;
+  return (await start(program, words)).stdout;
 }
 
 export function bantam(binary) {
@@ -71,16 +75,18 @@ export function ik(bench, words) {
         const longest = Math.max(...batch);
         let best = [];
         for (let i = 0; i < repeats; ++i) {
-          const table = batchedTable(await output(batched, [
+          const { stdout, stderr } = await start(batched, [
             "-m", file, "-t", threads, "-c", longest * (gen + 16), "-b", 512, "-npp", 4,
-            "-ntg", gen, "-npl", batch.join(","), ...words]));
+            "-ntg", gen, "-npl", batch.join(","), ...words]);
+          const table = batchedTable(`${stdout}\n${stderr}`);  // some print it here, some there
           best = table.map((row, at) =>
             ({ ...row, tokens_per_s: Math.max(row.tokens_per_s, best[at]?.tokens_per_s ?? 0) }));
         }
         return { batch: best };
       }
-      const tests = JSON.parse(await output(bench, [
-        "-m", file, "-t", threads, "-p", prompt, "-n", gen, "-r", repeats, "-o", "json", ...words]));
+      const text = await output(bench, [
+        "-m", file, "-t", threads, "-p", prompt, "-n", gen, "-r", repeats, "-o", "json", ...words]);
+      const tests = JSON.parse(text.slice(text.indexOf("[\n")));  // after what it says at the start
       const best = (test) => Math.max(...(test.samples_ts ?? [test.avg_ts]));
       return {
         version: tests[0].build_commit,

@@ -134,6 +134,7 @@ function describe(record) {
 
 async function main() {
   if (options.help) return console.log(HELP);
+  options.dir = path.resolve(options.dir);
   mkdirSync(options.dir, { recursive: true });
   const out = options.out ?? path.join(options.dir, "results.jsonl");
   if (options.fresh) rmSync(out, { force: true });
