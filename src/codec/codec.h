@@ -15,10 +15,10 @@
 //  * Some types store a scale once a row (DTypeInfo::row_header_bytes): a row is encoded and
 //    decoded whole. The trellis types (KT) are decoded only, as are Q2_K and Q3_K.
 // On Gaussian weights the root mean square error is, in per cent of their deviation: Q8_0 0.53,
-// Q8_KV 1.0 (a row of 102400), Q6_K 1.7, Q6_0 2.1, Q5_K 3.5, Q5_1 3.8, Q5_0 4.2, Q4_K 7.0, Q4_1 7.8,
-// Q4_0 8.5; IQ6_K 1.4, IQ5_K 3.1, IQ5_KS 3.5, IQ4_K 6.1, IQ4_KS 7.1, IQ4_NL 7.3, IQ4_XS 7.4, NVFP4
-// 8.1, IQ4_KSS 9.5, MXFP4 11, IQ3_K 13, IQ3_KS 15, IQ2_K 28, IQ2_KS 31; Q2_0 36, TQ1_0, TQ2_0,
-// IQ1_BN and IQ2_BN 43, Q1_0 60.
+// Q8_KV 1.0 (a row of 102400), Q6_K 1.7, Q6_0 2.1, Q5_K 3.5, Q5_1 3.8, Q5_0 4.2, Q4_K 7.0, Q4_1
+// 7.8, Q4_0 8.5; IQ6_K 1.4, IQ5_K 3.1, IQ5_KS 3.5, IQ4_K 6.1, IQ4_KS 7.1, IQ4_NL 7.3, IQ4_XS 7.4,
+// NVFP4 8.1, IQ4_KSS 9.5, MXFP4 11, IQ3_K 13, IQ3_KS 15, IQ2_K 28, IQ2_KS 31; Q2_0 36, TQ1_0,
+// TQ2_0, IQ1_BN and IQ2_BN 43, Q1_0 60.
 #pragma once
 
 #include <cstddef>

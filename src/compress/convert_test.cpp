@@ -77,7 +77,10 @@ TEST_F(ConvertTest, EveryRecipeIsWithinItsError) {
   // Root mean square over that of the weights, for normal weights; measured, with a tenth added.
   const std::pair<const char*, double> bounds[] = {
       {"F32", 0},        {"F16", 3e-4},     {"BF16", 2e-3},   {"Q8_0", 7e-3},   {"Q6_K", 0.02},
-      {"Q5_K_M", 0.045}, {"Q5_K_S", 0.045}, {"Q4_K_M", 0.09}, {"Q4_K_S", 0.09}, {"Q4_0", 0.11}};
+      {"Q5_K_M", 0.045}, {"Q5_K_S", 0.045}, {"Q4_K_M", 0.09}, {"Q4_K_S", 0.09}, {"Q4_0", 0.11},
+      {"Q6_0", 0.024},   {"Q8_KV", 0.012},  {"IQ6_K", 0.018}, {"IQ5_KS", 0.04}, {"IQ4_KS", 0.08},
+      {"IQ4_KSS", 0.11}, {"IQ4_XS", 0.085}, {"NVFP4", 0.1},   {"MXFP4", 0.13},  {"IQ3_KS", 0.17},
+      {"IQ2_KS", 0.34},  {"TQ1_0", 0.48},   {"IQ1_BN", 0.48}, {"IQ2_BN", 0.48}, {"Q1_0", 0.66}};
   for (const auto& [name, bound] : bounds) {
     const auto report = run(name);
     ASSERT_TRUE(report) << report.error().to_string();

@@ -11,16 +11,24 @@ namespace bantam {
 namespace {
 
 constexpr auto kRecipes = std::to_array<Recipe>({
-    {"F32", DType::kF32, 0},
-    {"F16", DType::kF16, 1},
-    {"BF16", DType::kBF16, 32},
-    {"Q8_0", DType::kQ8_0, 7},
-    {"Q6_K", DType::kQ6_K, 18},
-    {"Q5_K_M", DType::kQ5_K, 17},
-    {"Q5_K_S", DType::kQ5_K, 16},
-    {"Q4_K_M", DType::kQ4_K, 15},
-    {"Q4_K_S", DType::kQ4_K, 14},
-    {"Q4_0", DType::kQ4_0, 2},
+    {"F32", DType::kF32, 0},           {"F16", DType::kF16, 1},
+    {"BF16", DType::kBF16, 32},        {"Q8_0", DType::kQ8_0, 7},
+    {"Q6_K", DType::kQ6_K, 18},        {"Q5_K_M", DType::kQ5_K, 17},
+    {"Q5_K_S", DType::kQ5_K, 16},      {"Q4_K_M", DType::kQ4_K, 15},
+    {"Q4_K_S", DType::kQ4_K, 14},      {"Q4_0", DType::kQ4_0, 2},
+    {"Q4_1", DType::kQ4_1, 3},         {"Q5_0", DType::kQ5_0, 8},
+    {"Q5_1", DType::kQ5_1, 9},         {"Q6_0", DType::kQ6_0, 135},
+    {"Q8_KV", DType::kQ8_KV, 149},     {"IQ6_K", DType::kIQ6_K, 142},
+    {"IQ5_K", DType::kIQ5_K, 141},     {"IQ5_KS", DType::kIQ5_KS, 150},
+    {"IQ4_K", DType::kIQ4_K, 140},     {"IQ4_KS", DType::kIQ4_KS, 145},
+    {"IQ4_KSS", DType::kIQ4_KSS, 148}, {"IQ4_NL", DType::kIQ4_NL, 25},
+    {"IQ4_XS", DType::kIQ4_XS, 30},    {"NVFP4", DType::kNVFP4, 39},
+    {"MXFP4", DType::kMXFP4, 38},      {"IQ3_K", DType::kIQ3_K, 139},
+    {"IQ3_KS", DType::kIQ3_KS, 154},   {"IQ2_K", DType::kIQ2_K, 138},
+    {"IQ2_KS", DType::kIQ2_KS, 147},   {"Q2_0", DType::kQ2_0, 41},
+    {"TQ2_0", DType::kTQ2_0, 37},      {"TQ1_0", DType::kTQ1_0, 36},
+    {"IQ2_BN", DType::kIQ2_BN, 137},   {"IQ1_BN", DType::kIQ1_BN, 136},
+    {"Q1_0", DType::kQ1_0, 40},
 });
 
 // What the rules ask about a model as a whole.
@@ -70,7 +78,8 @@ DType type_of_down(const Recipe& recipe, std::uint64_t layer, const ModelFacts& 
 DType wanted_type(const Recipe& recipe, std::string_view name, const ModelFacts& facts) {
   const Place place = place_of(name);
   const bool is_output = place.role == "output" || (facts.tied && place.role == "token_embd");
-  if (is_output) return recipe.base == DType::kQ8_0 ? DType::kQ8_0 : DType::kQ6_K;
+  const bool eight_bits = recipe.base == DType::kQ8_0 || recipe.base == DType::kQ8_KV;
+  if (is_output) return eight_bits ? DType::kQ8_0 : DType::kQ6_K;
   if (place.role == "attn_v") return type_of_value(recipe, place.layer, facts);
   if (place.role == "attn_k" && facts.experts == 8) return DType::kQ8_0;
   if (place.role.starts_with("ffn_down")) return type_of_down(recipe, place.layer, facts);

@@ -3,12 +3,14 @@
 // A recipe is named like the files that people know: "F16", "Q8_0", "Q4_K_M". Vectors (norms,
 // biases), the router of a mixture of experts and rope_freqs stay F32 under every recipe. The
 // mixes follow what llama.cpp publishes for the same names:
-//   output (or the embedding that stands in for it)   Q6_K under every block type of 4 to 6 bits
+//   output (or the embedding that stands in for it)   Q6_K under every block type of fewer than
+//                                                     eight bits
 //   Q4_K_M, Q5_K_M   Q6_K for attn_v and ffn_down in the first and last eighth of the layers and
 //                    in every third between
 //   Q4_K_S           Q5_K for attn_v of the first four layers and ffn_down of the first eighth
 //   eight experts    Q8_0 for attn_k and attn_v, and Q5_K for attn_output under Q4_K_S and Q4_K_M
 //   fused attn_qkv   Q5_K under Q4_K_M, Q6_K under Q5_K_M
+// The types of one and two bits are for models that were trained to have such weights.
 // A row that is no whole number of 256 takes Q8_0 instead of a K type, and one that is no whole
 // number of 32 takes F16. (llama.cpp takes Q5_0 or Q5_1 for the first, which are smaller.)
 #pragma once

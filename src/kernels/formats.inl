@@ -52,6 +52,38 @@ inline Bytes load_bit_planes(const void* p) {
   return shift_left<kTo>(bits);
 }
 
+// --- Small integers, one a byte -----------------------------------------------------------------
+
+inline std::uint64_t eight_bytes(const std::uint8_t* p) {
+  std::uint64_t r;
+  std::memcpy(&r, p, sizeof r);
+  return r;
+}
+inline std::uint32_t four_bytes(const std::uint8_t* p) {
+  std::uint32_t r;
+  std::memcpy(&r, p, sizeof r);
+  return r;
+}
+// The half bytes of four bytes, in order, lo first.
+inline std::uint64_t spread_nibbles(std::uint32_t packed) {
+  std::uint64_t x = packed;
+  x = (x | x << 16) & 0x0000FFFF0000FFFFu;
+  x = (x | x << 8) & 0x00FF00FF00FF00FFu;
+  return (x | x << 4) & 0x0F0F0F0F0F0F0F0Fu;
+}
+// Eight times two bits.
+inline std::uint64_t spread_pairs(std::uint16_t packed) {
+  std::uint64_t x = packed;
+  x = (x | x << 24) & 0x000000FF000000FFu;
+  x = (x | x << 12) & 0x000F000F000F000Fu;
+  return (x | x << 6) & 0x0303030303030303u;
+}
+// Eight times one bit.
+inline std::uint64_t spread_bits(unsigned packed) {
+  const std::uint64_t each = (packed & 255) * 0x0101010101010101u & 0x8040201008040201u;
+  return (each + 0x7F7F7F7F7F7F7F7Fu) >> 7 & 0x0101010101010101u;
+}
+
 // --- Blocks of 32 -------------------------------------------------------------------------------
 
 template <typename Block, int kBits>
@@ -221,12 +253,6 @@ struct FormatQ6_K : KFormat<BlockQ6_K> {
   }
 };
 
-inline std::uint64_t eight_bytes(const std::uint8_t* p) {
-  std::uint64_t r;
-  std::memcpy(&r, p, sizeof r);
-  return r;
-}
-
 struct FormatQ2_K : KFormat<BlockQ2_K> {
   static constexpr bool kFine = true;
   static constexpr Minimums kMinimums = Minimums::kFine;
@@ -319,12 +345,6 @@ struct FormatIQ4_XS : KFormat<BlockIQ4_XS> {
 
  private:
   static std::uint64_t scale_bytes(const BlockIQ4_XS& block) {
-    std::uint64_t r = 0;
-    for (int i = 0; i < 8; ++i) {
-      const unsigned low = block.scales_low[i / 2] >> (4 * (i % 2)) & 15u;
-      const unsigned high = block.scales_high >> (2 * i) & 3u;
-      r |= std::uint64_t{low | high << 4} << (8 * i);
-    }
-    return r;
+    return spread_nibbles(four_bytes(block.scales_low)) | spread_pairs(block.scales_high) << 4;
   }
 };

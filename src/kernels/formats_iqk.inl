@@ -2,33 +2,6 @@
 // and an integer scale for every 16 or 32 elements. Where rows begin with a scale it is not part of
 // this; the sums are multiplied by it in the end (IntegerDot::row_scale).
 
-// --- Small integers, one a byte -----------------------------------------------------------------
-
-inline std::uint32_t four_bytes(const std::uint8_t* p) {
-  std::uint32_t r;
-  std::memcpy(&r, p, sizeof r);
-  return r;
-}
-// The half bytes of four bytes, in order, lo first.
-inline std::uint64_t spread_nibbles(std::uint32_t packed) {
-  std::uint64_t x = packed;
-  x = (x | x << 16) & 0x0000FFFF0000FFFFu;
-  x = (x | x << 8) & 0x00FF00FF00FF00FFu;
-  return (x | x << 4) & 0x0F0F0F0F0F0F0F0Fu;
-}
-// Eight times two bits.
-inline std::uint64_t spread_pairs(std::uint16_t packed) {
-  std::uint64_t x = packed;
-  x = (x | x << 24) & 0x000000FF000000FFu;
-  x = (x | x << 12) & 0x000F000F000F000Fu;
-  return (x | x << 6) & 0x0303030303030303u;
-}
-// Eight times one bit.
-inline std::uint64_t spread_bits(unsigned packed) {
-  const std::uint64_t each = (packed & 255) * 0x0101010101010101u & 0x8040201008040201u;
-  return (each + 0x7F7F7F7F7F7F7F7Fu) >> 7 & 0x0101010101010101u;
-}
-
 // --- Shifts -------------------------------------------------------------------------------------
 
 // kValue in every byte of the sixteens whose bits are set: bits 0 to 3 for the four of a vector.

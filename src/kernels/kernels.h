@@ -114,7 +114,7 @@ struct KernelTable {
 
   // --- matmul.h
   std::span<const IntegerDot> integer_dots;
-  std::span<const FloatDot> float_dots;  // F32, F16, BF16
+  std::span<const FloatDot> float_dots;  // F32, F16, BF16, F8
   // Packs token row t (of `width` floats) of `to`: the rows, or the blocks.
   void (*pack_row)(const float* x, std::int64_t width, std::int64_t t, const PackedActivations& to);
   void (*pack_row_blocks)(const float* x, std::int64_t width, std::int64_t t,

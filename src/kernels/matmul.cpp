@@ -128,6 +128,10 @@ bool has_integer_dot(DType type) {
   return find_integer_dot(internal::kScalarKernels, type) != nullptr;
 }
 
+bool has_kernel(DType type) {
+  return has_integer_dot(type) || find_float_dot(internal::kScalarKernels, type) != nullptr;
+}
+
 void matmul(const KernelTable& kernels, ThreadPool& pool, Arena& scratch, FloatTensor x,
             std::span<const MatmulOutput> outputs) {
   if (x.shape.rows() == 0) return;

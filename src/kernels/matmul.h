@@ -1,14 +1,15 @@
 // Activations times packed weights: y[t][n] = sum over k of x[t][k] * w[n][k].
 //
 // The dtype of a weight decides in what form it wants the activations:
-//   * F32, F16, BF16: as floats. The weight is converted exactly and the sum is the fixed
+//   * F32, F16, BF16, F8: as floats. The weight is converted exactly and the sum is the fixed
 //     sixteen-lane chain of kernels.h.
 //   * Everything whose values are small integers times scales (has_integer_dot): as signed bytes
 //     with a scale per 32 elements (PackedActivations). The sum is exact but for one rounded
 //     multiply-add per 32 elements, so the error against the true product is, with
 //     a_b = max |x| and W_b = sum |w| over each block b of 32:
 //       |error| <= sum over b of W_b * a_b * (1 / 254 + (K / 256 + 8) * 2^-22).
-//   * Everything else that codec/codec.h decodes: the row is decoded to floats first.
+//   * Everything else that codec/codec.h decodes (F64; IQ6_K, whose levels are no integers): the
+//     row is decoded to floats first, which is slow. Loaders tell (has_kernel).
 #pragma once
 
 #include <cstdint>
@@ -35,5 +36,7 @@ void matmul(const KernelTable& kernels, ThreadPool& pool, Arena& scratch, FloatT
 
 // Whether weights of this dtype are multiplied as integers.
 bool has_integer_dot(DType type);
+// Or as floats straight from the row: whether it need not be decoded first.
+bool has_kernel(DType type);
 
 }  // namespace bantam

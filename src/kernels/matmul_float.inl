@@ -27,6 +27,33 @@ struct BF16Weights : SixteenBitWeights<BF16Weights> {
   static Floats load_lanes(const Element* p) { return from_bf16(p); }
 };
 
+// All values of a type of one byte.
+template <DType kOf, float (*kConvert)(std::uint8_t)>
+struct ByteWeights {
+  static constexpr DType kType = kOf;
+  using Element = std::uint8_t;
+  static Floats load_lanes(const Element* p, std::int64_t n) {
+    float values[16] = {};
+    for (std::int64_t i = 0; i < n; ++i) values[i] = kValues[p[i]];
+    return load(values);
+  }
+  static Floats load_lanes(const Element* p) {
+    float values[16];
+    for (int i = 0; i < 16; ++i) values[i] = kValues[p[i]];
+    return load(values);
+  }
+
+ private:
+  static constexpr std::array<float, 256> kValues = [] {
+    std::array<float, 256> values{};
+    for (unsigned bits = 0; bits < 256; ++bits)
+      values[bits] = kConvert(static_cast<std::uint8_t>(bits));
+    return values;
+  }();
+};
+using F8E4M3Weights = ByteWeights<DType::kF8E4M3, f8e4m3_to_float>;
+using F8E5M2Weights = ByteWeights<DType::kF8E5M2, f8e5m2_to_float>;
+
 // Sixteen rows and a few tokens are multiplied a stretch of elements after the other: the tokens'
 // stretch, 24 KiB, stays in the nearest cache while the rows pass by. Between stretches the lanes
 // of the sums rest in memory.

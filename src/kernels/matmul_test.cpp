@@ -176,6 +176,12 @@ TEST(Matmul, EveryTableHasTheSameIntegerDots) {
   for (const KernelTable* table : all_tables()) EXPECT_EQ(of(table), of(all_tables()[0]));
   EXPECT_TRUE(has_integer_dot(DType::kQ4_K));
   EXPECT_FALSE(has_integer_dot(DType::kF16));
+  EXPECT_TRUE(has_kernel(DType::kF16));
+  std::vector<DType> decoded_first;
+  for (const DTypeInfo& info : all_dtypes())
+    if (find_codec(info.type) != nullptr && !has_kernel(info.type))
+      decoded_first.push_back(info.type);
+  EXPECT_EQ(decoded_first, (std::vector{DType::kF64, DType::kIQ6_K}));
 }
 
 TEST(Matmul, NotANumberAndInfinityComeThrough) {

@@ -29,9 +29,9 @@ inline constexpr IntegerDot kIntegerDots[] = {
     integer_dot<FormatIQ4_KT>(),
 };
 inline constexpr FloatDot kFloatDots[] = {
-    {DType::kF32, float_dot<F32Weights>},
-    {DType::kF16, float_dot<F16Weights>},
-    {DType::kBF16, float_dot<BF16Weights>},
+    {DType::kF32, float_dot<F32Weights>},       {DType::kF16, float_dot<F16Weights>},
+    {DType::kBF16, float_dot<BF16Weights>},     {DType::kF8E4M3, float_dot<F8E4M3Weights>},
+    {DType::kF8E5M2, float_dot<F8E5M2Weights>},
 };
 
 template <typename Kv>

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "codec/codec.h"
+#include "kernels/matmul.h"
 
 namespace bantam {
 namespace {
@@ -40,6 +41,7 @@ TensorView WeightBinder::matrix(const std::string& name, const Shape& shape) {
     problem(fmt::format("{}: {}", name, codec.error().message));
     return {};
   }
+  if (shape.rank() > 1 && !has_kernel(found->dtype)) ++without_kernel_[found->dtype];
   return *found;
 }
 
@@ -94,6 +96,9 @@ Result<void> WeightBinder::finish() const {
     log_warning("{} tensors of the file are not part of the model: {}", extra.size(),
                 list_within_budget(extra));
   }
+  for (const auto& [type, count] : without_kernel_)
+    log_warning("no kernel multiplies {}: its {} are decoded to floats at every use, which is slow",
+                dtype_info(type).name, count == 1 ? "matrix" : fmt::format("{} matrices", count));
   return {};
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -61,7 +62,7 @@ class WeightBinder {
   const std::vector<MissingTensor>& missing() const { return missing_; }
 
   // kMalformed "weights_invalid" with every problem met, or nothing. Tensors of the file that
-  // nobody asked for are a warning in the log.
+  // nobody asked for are a warning in the log, as are types that no kernel multiplies, each once.
   Result<void> finish() const;
 
  private:
@@ -71,6 +72,7 @@ class WeightBinder {
   std::vector<std::string> problems_;
   std::vector<MissingTensor> missing_;
   std::vector<std::string> used_;
+  std::map<DType, int> without_kernel_;  // how many matrices of such a type
 };
 
 // Binds the canonical names of the Llama-like families (GGUF's: token_embd, blk.N.attn_q, …).
