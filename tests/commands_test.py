@@ -103,6 +103,25 @@ class CommandsTest(unittest.TestCase):
                 self.assertEqual(done.returncode, 65, done.stderr)
                 self.assertEqual(json.loads(done.stdout)["error"]["code"], "weights_not_finite")
 
+    def test_shapes_are_listed_and_unknown_ones_refused(self):
+        shapes = json.loads(run("bench", "--list-shapes", "--json").stdout)["shapes"]
+        can_run = {shape["name"]: shape["can_run"] for shape in shapes}
+        self.assertTrue(can_run["llama-3.2-1b"])
+        for shape in shapes:
+            self.assertEqual(shape["can_run"], shape["why_not"] == "", shape["name"])
+        cannot = next(name for name, can in can_run.items() if not can)
+        for words, status, code in (
+                (["--shape", "lama-3.2-1b"], 64, "unknown_shape"),
+                (["--shape", cannot], 65, "shape_unsupported"),
+                (["--shape", "llama-3.2-1b", "--type", "Q4_Z"], 64, "unknown_recipe"),
+                (["--shape", "llama-3.2-1b", "--batch", "256", "--gen", "100000"], 65,
+                 "out_of_memory"),
+                (["--shape", "llama-3.2-1b", "-m", "seed"], 64, "conflicting_options"),
+                (["--save", "x.gguf"], 64, "missing_argument")):
+            done = run("bench", "--json", *words)
+            self.assertEqual(json.loads(done.stdout)["error"]["code"], code, words)
+            self.assertEqual(done.returncode, status, words)
+
     def test_a_full_disk_is_an_error(self):
         with open("/dev/full", "w", encoding="utf8") as full:
             done = subprocess.run([BINARY, "help"], stdout=full, stderr=subprocess.PIPE, text=True,
