@@ -2,7 +2,8 @@
 # ./test.sh: installs what the tests need, builds, runs every test and sums up.
 #
 # Safe to run again: nothing is installed or built twice. BANTAM_TEST_ASAN=0 leaves out the run
-# under the sanitizers, BANTAM_TEST_NPM=0 the tests against programs from npm.
+# under the sanitizers, BANTAM_TEST_NPM=0 the tests against programs from npm, BANTAM_TEST_AARCH64=0
+# those for 64-bit ARM; BANTAM_TEST_AARCH64=whole builds the whole program for it.
 set -euo pipefail
 cd "$(dirname "$0")"
 . tools/setup.sh
@@ -52,6 +53,14 @@ if [ "${BANTAM_TEST_NPM:-1}" = 1 ]; then
   tests/npm/run.sh "$PWD/$results/npm" || true  # the summary tells
 else
   echo "the tests against programs from npm are left out: BANTAM_TEST_NPM=0" >"$results/npm.skipped"
+fi
+
+aarch64=${BANTAM_TEST_AARCH64:-1}
+if [ "$aarch64" != 0 ]; then
+  tools/test_aarch64.sh "$PWD/$results" "${aarch64#1}" ||
+    echo "not ok 1 - builds for 64-bit ARM" >"$results/aarch64/build.tap"
+else
+  echo "the tests for 64-bit ARM are left out: BANTAM_TEST_AARCH64=0" >"$results/aarch64.skipped"
 fi
 
 say "Summary, after $((SECONDS - started)) s"
