@@ -38,7 +38,7 @@ struct RunOptions {
   std::string_view isa = {};
   std::size_t threads = 1;
   std::int64_t chunk = 1 << 20;
-  DType kv = DType::kF32;
+  KvType kv = DType::kF32;
 };
 
 // Logits after every token.
@@ -188,6 +188,18 @@ TEST(Exactness, ChunksThreadsAndIsasChangeNoBit) {
 }
 
 // Several sequences in one step give what each gives alone.
+// Past the end of attention's first segment, so that three threads share out what one does alone.
+TEST(Exactness, NoTypeOfKeysAndValuesDependsOnChunksOrThreads) {
+  const RandomModelSpec spec{.width = 128, .heads = 2, .kv_heads = 1, .dtype = DType::kQ8_0};
+  const auto file = support::make_random_model(spec);
+  const auto ids = random_ids(270, spec.vocab, 11);
+  for (const KvTypeInfo& info : all_kv_types()) {
+    const auto want = run(file, ids, {.kv = info.type});
+    EXPECT_EQ(run(file, ids, {.chunk = 1, .kv = info.type}), want) << info.name;
+    EXPECT_EQ(run(file, ids, {.threads = 3, .chunk = 37, .kv = info.type}), want) << info.name;
+  }
+}
+
 TEST(Exactness, BatchMatesChangeNoBit) {
   const RandomModelSpec spec{.width = 256, .ffn_width = 256, .dtype = DType::kQ4_K};
   const auto file = support::make_random_model(spec);

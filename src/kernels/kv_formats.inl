@@ -37,32 +37,42 @@ inline float largest_magnitude(const Floats (&x)[2]) {
   return std::bit_cast<float>(largest(both));
 }
 
-// Rounds a block's elements to multiples of a scale that is `ideal` as an f16: integers in [low,
-// high], and NaN as the scale where that cannot be done, so that nothing wrong looks right.
-inline std::uint16_t round_block(const Floats (&x)[2], float ideal, float low, float high,
-                                 Ints (&quants)[2]) {
-  const std::uint16_t bits = float_to_f16(ideal);
-  const float scale = f16_to_float(bits);
+// A block as multiples of a scale.
+struct RoundedBlock {
+  std::uint16_t scale;  // f16
+  Ints quants[2];
+};
+
+// With a scale that is `ideal` as an f16, and integers in [low, high]. The scale is NaN where that
+// cannot be done, so that nothing wrong looks right.
+inline RoundedBlock round_block(const Floats (&x)[2], float ideal, float low, float high) {
+  RoundedBlock block = {float_to_f16(ideal), {splat_int(0), splat_int(0)}};
+  const float scale = f16_to_float(block.scale);
   if (!(std::fabs(scale) <= kF16Max)) {
-    quants[0] = quants[1] = splat_int(0);
-    return 0x7E00;
+    block.scale = 0x7E00;
+    return block;
   }
   const Floats inverse = splat(scale == 0 ? 0.0f : 1.0f / scale);
   for (int i = 0; i < 2; ++i)
-    quants[i] = to_ints(minimum(splat(high), maximum(splat(low), mul(x[i], inverse))));
-  return bits;
+    block.quants[i] = to_ints(minimum(splat(high), maximum(splat(low), mul(x[i], inverse))));
+  return block;
+}
+
+inline float squared_error(const Floats (&x)[2], const RoundedBlock& block) {
+  const Floats scale = splat(-f16_to_float(block.scale));
+  const Floats a = fma(to_floats(block.quants[0]), scale, x[0]);
+  const Floats b = fma(to_floats(block.quants[1]), scale, x[1]);
+  return sum(fma(a, a, mul(b, b)));
 }
 
 struct Q8Kv {
   static constexpr DType kType = DType::kQ8_0;
   static constexpr std::int64_t kBytes = 32;
   static std::uint16_t pack(const Floats (&x)[2], std::int8_t* bytes) {
-    Ints quants[2];
-    const std::uint16_t scale =
-        round_block(x, largest_magnitude(x) / 127.0f, -127.0f, 127.0f, quants);
-    narrow(bytes, quants[0]);
-    narrow(bytes + 16, quants[1]);
-    return scale;
+    const RoundedBlock block = round_block(x, largest_magnitude(x) / 127.0f, -127.0f, 127.0f);
+    narrow(bytes, block.quants[0]);
+    narrow(bytes + 16, block.quants[1]);
+    return block.scale;
   }
   // Sixteen bytes with a scale each become kVectors times sixteen floats.
   static constexpr int kVectors = 1;
@@ -74,18 +84,25 @@ struct Q8Kv {
 struct Q4Kv {
   static constexpr DType kType = DType::kQ4_0;
   static constexpr std::int64_t kBytes = 16;
-  // The element of largest magnitude becomes -8, as the format's reference quantizer has it.
+  // Of the scales for which the element of largest magnitude becomes one of these, the first that
+  // makes the sum of squared errors least. (The format's reference quantizer takes -8.)
+  static constexpr float kExtremes[] = {-8.0f, -8.5f, -9.0f, -9.5f, 7.0f, 7.5f, 8.0f, 8.5f};
   static std::uint16_t pack(const Floats (&x)[2], std::int8_t* bytes) {
     const float top = largest_magnitude(x);
     const float least = -largest_lane(sub(splat(0.0f), minimum(x[0], x[1])));
-    Ints quants[2];
-    const std::uint16_t scale =
-        round_block(x, least == -top ? top / 8.0f : top / -8.0f, -8.0f, 7.0f, quants);
-    const Ints low = add(quants[0], splat_int(8));
-    const Ints high = shift_left<4>(add(quants[1], splat_int(8)));
+    const float extreme = least == -top ? -top : top;
+    RoundedBlock best = round_block(x, extreme / kExtremes[0], -8.0f, 7.0f);
+    float best_error = squared_error(x, best);
+    for (std::size_t i = 1; i < sizeof kExtremes / sizeof kExtremes[0]; ++i) {
+      const RoundedBlock block = round_block(x, extreme / kExtremes[i], -8.0f, 7.0f);
+      const float error = squared_error(x, block);
+      if (error < best_error) best = block, best_error = error;
+    }
+    const Ints low = add(best.quants[0], splat_int(8));
+    const Ints high = shift_left<4>(add(best.quants[1], splat_int(8)));
     // As signed bytes, in [-128, 127].
     narrow(bytes, shift_right<24>(shift_left<24>(add(low, high))));
-    return scale;
+    return best.scale;
   }
   // The low four bits of sixteen bytes, and their high four bits.
   static constexpr int kVectors = 2;
