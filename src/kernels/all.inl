@@ -6,6 +6,7 @@
 #include "kernels/formats_iqk.inl"
 #include "kernels/formats_trellis.inl"
 #include "kernels/matmul_pack.inl"
+#include "kernels/matmul_kind.inl"
 #include "kernels/matmul_thin.inl"
 #include "kernels/matmul_wide.inl"
 #include "kernels/matmul_float.inl"

@@ -31,25 +31,28 @@ namespace bantam {
 // all zero where a < 2^-100; where a is infinite or NaN, scales[b] is NaN and the quants are zero.
 // |x - scales[b] * quant| <= (a / 254) * (1 + 2^-15).
 //
-// The same numbers come in two forms, of which one call uses one: rows for the thin products, and
-// blocks in the wide products' order of use.
-struct ActivationBlock {
+// The same numbers come in two forms, each in its product's order of use; one call uses one.
+// A lane of a group is one of its eight blocks of 32; kBlockOrder says which.
+inline constexpr int kBlockOrder[8] = {0, 2, 4, 6, 1, 3, 5, 7};
+struct ActivationGroup {      // of 256, for the thin products
+  std::int8_t quants[8][32];  // elements 4 k to 4 k + 3 of each lane's block at [k]
+  float scales[8];
+  float scaled_sums[8];            // scale * sum of the quants
+  std::int32_t offset_sum[8];      // -128 * sum of the quants
+  std::int32_t offset_sums[2][8];  // likewise, of the blocks' first and second halves
+};
+struct ActivationBlock {  // of 32, for the wide products; the same members
   std::int8_t quants[32];
   float scale;
-  float scaled_sum;             // scale * sum of the quants
-  std::int32_t offset_sum;      // -128 * sum of the quants
-  std::int32_t offset_sums[2];  // likewise, of either half
+  float scaled_sum;
+  std::int32_t offset_sum;
+  std::int32_t offset_sums[2];
 };
 struct PackedActivations {
-  std::int64_t tokens = 0;  // T
-  std::int64_t groups = 0;  // of 256 elements a row
-  // Thin.
-  std::int8_t* quants = nullptr;  // (T, 256 * groups)
-  float* scales = nullptr;        // (T, 8 * groups)
-  std::int32_t* sums = nullptr;   // (T, 16 * groups): sums of 16 quants
-  float* scaled_sums = nullptr;   // (T, 8 * groups): scales[b] * sum of 32 quants
-  // Wide: block 8 * g + lane of token t at [lane][t][g].
-  ActivationBlock* blocks = nullptr;  // (8, T, groups)
+  std::int64_t tokens = 0;          // T
+  std::int64_t groups = 0;          // of 256 elements a row
+  ActivationGroup* thin = nullptr;  // (T, groups)
+  ActivationBlock* wide = nullptr;  // (8, T, groups): block 8 * g + b of token t at [b][t][g]
 };
 
 // Packed weight rows of one dtype, all of `width` elements, and where their products go:
@@ -68,7 +71,8 @@ struct DotRows {
 // S_b (integer sub-scales included) and a float scale w_b, and where the format has minimums a
 // float m_b; with x_b the scale of the activations:
 //   acc[b % 8] = fma(float(S_b), w_b * x_b, acc[b % 8]), then fma(m_b, scaled_sum_b, same);
-// the eight sums are added in halves as above. `scratch` has wide_scratch_bytes(groups) bytes.
+// the eight sums are added in halves as above. `scratch` has thin_scratch_bytes or
+// wide_scratch_bytes of the groups.
 // (NVFP4 has floats where others have integer sub-scales; its S_b is their exact sum, rounded
 // once.)
 using IntegerDotFunction = void (*)(const DotRows& rows, const PackedActivations& x,
@@ -115,10 +119,8 @@ struct KernelTable {
   // --- matmul.h
   std::span<const IntegerDot> integer_dots;
   std::span<const FloatDot> float_dots;  // F32, F16, BF16, F8
-  // Packs token row t (of `width` floats) of `to`: the rows, or the blocks.
+  // Packs token row t (of `width` floats) of `to`, in whichever form it has.
   void (*pack_row)(const float* x, std::int64_t width, std::int64_t t, const PackedActivations& to);
-  void (*pack_row_blocks)(const float* x, std::int64_t width, std::int64_t t,
-                          const PackedActivations& to);
 
   // --- rowwise.h says what they compute. n counts floats; out may be an input.
   void (*rms_norm)(const float* x, const float* weight, float epsilon, float* out, std::int64_t n);
@@ -152,10 +154,14 @@ struct KernelTable {
   PeakLoops peaks;
 };
 
-// Scratch of one thread for IntegerDot::wide, 64-byte aligned: a panel of rows, and sums on their
-// way through its eight lanes.
+// Scratch of one thread for an IntegerDot, 64-byte aligned. Thin: two unpacked rows. Wide: a panel
+// of rows, and sums on their way through its eight lanes.
 inline constexpr std::int64_t kMostPanelRows = 32, kWideChunkTokens = 96;
 inline constexpr std::size_t kMostPanelBlockBytes = kMostPanelRows * (32 + 6 * sizeof(float));
+inline constexpr std::size_t kMostPairGroupBytes = 2 * (256 + 8 * 6 * sizeof(float));
+constexpr std::size_t thin_scratch_bytes(std::int64_t groups) {
+  return static_cast<std::size_t>(groups) * kMostPairGroupBytes;
+}
 constexpr std::size_t wide_scratch_bytes(std::int64_t groups) {
   return static_cast<std::size_t>(groups) * 8 * kMostPanelBlockBytes +
          3 * kWideChunkTokens * kMostPanelRows * sizeof(float);

@@ -14,7 +14,7 @@ namespace {
 // Work is shared out in panels of this many rows.
 constexpr std::int64_t kUnitRows = kMostPanelRows;
 // From how many tokens unpacking a panel pays; measured by bench/kernels_bench.
-constexpr std::int64_t kWideFrom = 5;
+constexpr std::int64_t kWideFrom = 13;
 
 const IntegerDot* find_integer_dot(const KernelTable& kernels, DType type) {
   const auto found = std::ranges::find(kernels.integer_dots, type, &IntegerDot::type);
@@ -56,24 +56,20 @@ PackedActivations pack(const KernelTable& kernels, ThreadPool& pool, Arena& scra
   packed.tokens = tokens;
   packed.groups = (width + 255) / 256;
   const auto groups = static_cast<std::size_t>(tokens * packed.groups);
-  if (is_wide(tokens)) {
-    packed.blocks = scratch.alloc<ActivationBlock>(8 * groups);
-  } else {
-    packed.quants = scratch.alloc<std::int8_t>(256 * groups);
-    packed.scales = scratch.alloc<float>(8 * groups);
-    packed.sums = scratch.alloc<std::int32_t>(16 * groups);
-    packed.scaled_sums = scratch.alloc<float>(8 * groups);
-  }
-  const auto pack_row = is_wide(tokens) ? kernels.pack_row_blocks : kernels.pack_row;
-  for_each_row(pool, tokens, width, [&](std::int64_t t) { pack_row(x.row(t), width, t, packed); });
+  if (is_wide(tokens))
+    packed.wide = scratch.alloc<ActivationBlock>(8 * groups);
+  else
+    packed.thin = scratch.alloc<ActivationGroup>(groups);
+  for_each_row(pool, tokens, width,
+               [&](std::int64_t t) { kernels.pack_row(x.row(t), width, t, packed); });
   return packed;
 }
 
 struct Workspace {
   const FloatTensor& x;
   const PackedActivations& packed;
-  std::byte* panel;  // of this worker
-  float* rows;       // of this worker: kUnitRows decoded rows
+  std::byte* unpacked;  // of this worker
+  float* rows;          // of this worker: kUnitRows decoded rows
 };
 
 void multiply_by_row_scales(const IntegerDot& dot, const std::byte* first_row, const DotRows& rows,
@@ -96,7 +92,7 @@ void run(const Job& job, std::int64_t begin, std::int64_t end, const Workspace& 
   if (job.integer != nullptr) {
     rows.weights += dtype_info(weight.dtype).row_header_bytes;
     const bool wide = is_wide(work.packed.tokens);
-    (wide ? job.integer->wide : job.integer->thin)(rows, work.packed, work.panel);
+    (wide ? job.integer->wide : job.integer->thin)(rows, work.packed, work.unpacked);
     if (job.integer->row_scale != nullptr)
       multiply_by_row_scales(*job.integer, weight.row(begin), rows, work.packed.tokens);
     return;
@@ -147,25 +143,26 @@ void matmul(const KernelTable& kernels, ThreadPool& pool, Arena& scratch, FloatT
     decoded = decoded || jobs.back().codec != nullptr;
   }
   const PackedActivations packed = integers ? pack(kernels, pool, scratch, x) : PackedActivations{};
-  const std::size_t panel_bytes =
-      integers && is_wide(packed.tokens) ? wide_scratch_bytes(packed.groups) : 0;
+  const std::size_t unpacked_bytes = is_wide(packed.tokens) ? wide_scratch_bytes(packed.groups)
+                                                            : thin_scratch_bytes(packed.groups);
   const std::size_t row_floats = decoded ? static_cast<std::size_t>(kUnitRows * x.shape.last()) : 0;
-  std::byte* panels = scratch.alloc<std::byte>(panel_bytes * pool.size());
+  std::byte* unpacked = scratch.alloc<std::byte>(unpacked_bytes * pool.size());
   float* rows = scratch.alloc<float>(row_floats * pool.size());
 
-  pool.parallel_for(
-      static_cast<std::size_t>(units), 1,
-      [&](std::size_t begin, std::size_t end, std::size_t worker) {
-        const Workspace work{x, packed, panels + worker * panel_bytes, rows + worker * row_floats};
-        for (const Job& job : jobs) {
-          const std::int64_t last = job.first_unit + units_of(*job.output);
-          auto unit = std::max(static_cast<std::int64_t>(begin), job.first_unit);
-          for (; unit < std::min(static_cast<std::int64_t>(end), last); ++unit) {
-            const std::int64_t row = (unit - job.first_unit) * kUnitRows;
-            run(job, row, std::min(row + kUnitRows, job.output->weight.shape.rows()), work);
-          }
-        }
-      });
+  pool.parallel_for(static_cast<std::size_t>(units), 1,
+                    [&](std::size_t begin, std::size_t end, std::size_t worker) {
+                      const Workspace work{x, packed, unpacked + worker * unpacked_bytes,
+                                           rows + worker * row_floats};
+                      for (const Job& job : jobs) {
+                        const std::int64_t last = job.first_unit + units_of(*job.output);
+                        auto unit = std::max(static_cast<std::int64_t>(begin), job.first_unit);
+                        for (; unit < std::min(static_cast<std::int64_t>(end), last); ++unit) {
+                          const std::int64_t row = (unit - job.first_unit) * kUnitRows;
+                          run(job, row, std::min(row + kUnitRows, job.output->weight.shape.rows()),
+                              work);
+                        }
+                      }
+                    });
 }
 
 }  // namespace bantam

@@ -30,56 +30,56 @@ inline void store_at_most(float* p, const Floats& x, std::int64_t n) {
     store_part(p, x, n);
 }
 
-// 256 elements, of which the row has `left`.
-struct PackedGroup {
-  std::int8_t* quants;  // (256)
-  float* scales;        // (8)
-  std::int32_t* sums;   // (16)
-  float* scaled_sums;   // (8)
+// 256 elements in natural order.
+struct PlainGroup {
+  alignas(64) std::int8_t quants[8][32];
+  float scales[8];
+  std::int32_t sums[8][2];  // of either half of a block
 };
-inline void pack_group(const float* x, std::int64_t left, const PackedGroup& to) {
+
+// x has `left` elements; those past it are zeros.
+inline void pack_group(const float* x, std::int64_t left, PlainGroup& to) {
   for (std::int64_t b = 0; b < 8; ++b) {
     const float* block = x + 32 * b;
     to.scales[b] = pack_block(load_at_most(block, left - 32 * b),
-                              load_at_most(block + 16, left - 32 * b - 16), to.quants + 32 * b);
+                              load_at_most(block + 16, left - 32 * b - 16), to.quants[b]);
   }
   const Bytes ones = splat_byte(1);
   Ints dots[4];
   for (int i = 0; i < 4; ++i)
-    dots[i] = dot_unsigned(splat_int(0), ones, load_bytes(to.quants + 64 * i));
-  const Ints sums = sums_of_four(dots);
-  store_ints(to.sums, sums);
-  float of_32[16];
-  store(of_32, to_floats(sums_of_two(sums, sums)));
-  for (int b = 0; b < 8; ++b) to.scaled_sums[b] = to.scales[b] * of_32[b];
+    dots[i] = dot_unsigned(splat_int(0), ones, load_bytes(to.quants[2 * i]));
+  store_ints(to.sums[0], sums_of_four(dots));
+}
+
+inline void arrange(const PlainGroup& group, ActivationGroup& to) {
+  for (int lane = 0; lane < 8; ++lane) {
+    const int b = kBlockOrder[lane];
+    const std::int32_t first = group.sums[b][0], second = group.sums[b][1];
+    for (int k = 0; k < 8; ++k) std::memcpy(to.quants[k] + 4 * lane, group.quants[b] + 4 * k, 4);
+    to.scales[lane] = group.scales[b];
+    to.scaled_sums[lane] = group.scales[b] * static_cast<float>(first + second);
+    to.offset_sum[lane] = -128 * (first + second);
+    to.offset_sums[0][lane] = -128 * first;
+    to.offset_sums[1][lane] = -128 * second;
+  }
+}
+inline void arrange(const PlainGroup& group, int b, ActivationBlock& to) {
+  const std::int32_t first = group.sums[b][0], second = group.sums[b][1];
+  std::memcpy(to.quants, group.quants[b], 32);
+  to.scale = group.scales[b];
+  to.scaled_sum = group.scales[b] * static_cast<float>(first + second);
+  to.offset_sum = -128 * (first + second);
+  to.offset_sums[0] = -128 * first;
+  to.offset_sums[1] = -128 * second;
 }
 
 inline void pack_row(const float* x, std::int64_t width, std::int64_t t,
                      const PackedActivations& to) {
+  PlainGroup group;
   for (std::int64_t g = 0; g < to.groups; ++g) {
-    const std::int64_t at = t * to.groups + g;
-    pack_group(
-        x + 256 * g, width - 256 * g,
-        {to.quants + 256 * at, to.scales + 8 * at, to.sums + 16 * at, to.scaled_sums + 8 * at});
-  }
-}
-
-inline void pack_row_blocks(const float* x, std::int64_t width, std::int64_t t,
-                            const PackedActivations& to) {
-  alignas(64) std::int8_t quants[256];
-  float scales[8], scaled_sums[8];
-  std::int32_t sums[16];
-  for (std::int64_t g = 0; g < to.groups; ++g) {
-    pack_group(x + 256 * g, width - 256 * g, {quants, scales, sums, scaled_sums});
-    for (std::int64_t lane = 0; lane < 8; ++lane) {
-      ActivationBlock& block = to.blocks[(lane * to.tokens + t) * to.groups + g];
-      const std::int32_t first = sums[2 * lane], second = sums[2 * lane + 1];
-      std::memcpy(block.quants, quants + 32 * lane, 32);
-      block.scale = scales[lane];
-      block.scaled_sum = scaled_sums[lane];
-      block.offset_sum = -128 * (first + second);
-      block.offset_sums[0] = -128 * first;
-      block.offset_sums[1] = -128 * second;
-    }
+    pack_group(x + 256 * g, width - 256 * g, group);
+    if (to.thin != nullptr) arrange(group, to.thin[t * to.groups + g]);
+    if (to.wide != nullptr)
+      for (int b = 0; b < 8; ++b) arrange(group, b, to.wide[(b * to.tokens + t) * to.groups + g]);
   }
 }

@@ -211,24 +211,23 @@ TEST(MatmulDeathTest, ShapesMustFit) {
 
 // --- Packing ------------------------------------------------------------------------------------
 
+// One row in both forms.
 struct Packed {
-  explicit Packed(const std::vector<float>& x, const KernelTable& kernels) {
-    const std::size_t groups = (x.size() + 255) / 256;
-    quants.assign(256 * groups, 99);
-    scales.assign(8 * groups, 99);
-    sums.assign(16 * groups, 99);
-    scaled_sums.assign(8 * groups, 99);
+  explicit Packed(const std::vector<float>& x, const KernelTable& kernels)
+      : groups((x.size() + 255) / 256), thin(groups), wide(8 * groups) {
     const PackedActivations to{.tokens = 1,
                                .groups = static_cast<std::int64_t>(groups),
-                               .quants = quants.data(),
-                               .scales = scales.data(),
-                               .sums = sums.data(),
-                               .scaled_sums = scaled_sums.data()};
+                               .thin = thin.data(),
+                               .wide = wide.data()};
     kernels.pack_row(x.data(), static_cast<std::int64_t>(x.size()), 0, to);
   }
-  std::vector<std::int8_t> quants;
-  std::vector<float> scales, scaled_sums;
-  std::vector<std::int32_t> sums;
+  // Block b of the row.
+  const ActivationBlock& block(std::size_t b) const { return wide[b % 8 * groups + b / 8]; }
+  std::size_t blocks() const { return 8 * groups; }
+
+  std::size_t groups;
+  std::vector<ActivationGroup> thin;
+  std::vector<ActivationBlock> wide;
 };
 
 TEST(PackedActivations, ErrorIsWithinTheStatedBound) {
@@ -237,27 +236,50 @@ TEST(PackedActivations, ErrorIsWithinTheStatedBound) {
     for (const double size : {1.0, 1e-20, 1e20, 3e-30}) {
       const std::vector<float> x = random_floats(random, width, size);
       const Packed packed(x, *choose_kernels("scalar").value());
-      for (std::size_t b = 0; b < packed.scales.size(); ++b) {
+      for (std::size_t b = 0; b < packed.blocks(); ++b) {
+        const ActivationBlock& block = packed.block(b);
         double top = 0;
         std::int32_t sums[2] = {};
-        for (std::size_t i = 32 * b; i < 32 * b + 32; ++i) {
-          if (i < width)
-            top = std::max(top, std::abs(static_cast<double>(x[i])));
+        for (std::size_t i = 0; i < 32; ++i) {
+          if (32 * b + i < width)
+            top = std::max(top, std::abs(static_cast<double>(x[32 * b + i])));
           else
-            EXPECT_EQ(packed.quants[i], 0) << "padding";
-          sums[i % 32 / 16] += packed.quants[i];
-          EXPECT_GE(packed.quants[i], -127);
+            EXPECT_EQ(block.quants[i], 0) << "padding";
+          sums[i / 16] += block.quants[i];
+          EXPECT_GE(block.quants[i], -127);
         }
         for (std::size_t i = 32 * b; i < std::min(width, 32 * b + 32); ++i)
           EXPECT_LE(std::abs(static_cast<double>(x[i]) -
-                             static_cast<double>(packed.scales[b]) * packed.quants[i]),
+                             static_cast<double>(block.scale) * block.quants[i % 32]),
                     top / 254 * (1 + 0x1p-15))
               << "element " << i << " of " << width;
-        EXPECT_EQ(packed.sums[2 * b], sums[0]);
-        EXPECT_EQ(packed.sums[2 * b + 1], sums[1]);
-        EXPECT_EQ(packed.scaled_sums[b], packed.scales[b] * static_cast<float>(sums[0] + sums[1]));
+        EXPECT_EQ(block.offset_sums[0], -128 * sums[0]);
+        EXPECT_EQ(block.offset_sums[1], -128 * sums[1]);
+        EXPECT_EQ(block.offset_sum, -128 * (sums[0] + sums[1]));
+        EXPECT_EQ(block.scaled_sum, block.scale * static_cast<float>(sums[0] + sums[1]));
       }
     }
+  }
+}
+
+TEST(PackedActivations, BothFormsHoldTheSameNumbers) {
+  Random random(8);
+  const std::vector<float> x = random_floats(random, 700);
+  for (const KernelTable* kernels : all_tables()) {
+    const Packed packed(x, *kernels);
+    for (std::size_t g = 0; g < packed.groups; ++g)
+      for (std::size_t lane = 0; lane < 8; ++lane) {
+        const ActivationGroup& group = packed.thin[g];
+        const ActivationBlock& block =
+            packed.block(8 * g + static_cast<std::size_t>(kBlockOrder[lane]));
+        for (std::size_t i = 0; i < 32; ++i)
+          EXPECT_EQ(group.quants[i / 4][4 * lane + i % 4], block.quants[i]);
+        EXPECT_EQ(group.scales[lane], block.scale);
+        EXPECT_EQ(group.scaled_sums[lane], block.scaled_sum);
+        EXPECT_EQ(group.offset_sum[lane], block.offset_sum);
+        EXPECT_EQ(group.offset_sums[0][lane], block.offset_sums[0]);
+        EXPECT_EQ(group.offset_sums[1][lane], block.offset_sums[1]);
+      }
   }
 }
 
@@ -272,16 +294,19 @@ TEST(PackedActivations, EveryIsaPacksAlike) {
   for (std::size_t i = 512; i < 544; ++i) x[i] = 0x1p-101f;
   for (std::size_t i = 544; i < 576; ++i) x[i] = std::numeric_limits<float>::max();
   const Packed want(x, *all_tables()[0]);
-  EXPECT_TRUE(std::isnan(want.scales[100 / 32]));
-  EXPECT_TRUE(std::isnan(want.scales[200 / 32]));
-  EXPECT_EQ(want.scales[512 / 32], 0.0f);
-  EXPECT_EQ(want.quants[550], 127);
+  EXPECT_TRUE(std::isnan(want.block(100 / 32).scale));
+  EXPECT_TRUE(std::isnan(want.block(200 / 32).scale));
+  EXPECT_EQ(want.block(512 / 32).scale, 0.0f);
+  EXPECT_EQ(want.block(550 / 32).quants[550 % 32], 127);
   for (const KernelTable* kernels : all_tables()) {
     const Packed got(x, *kernels);
-    EXPECT_EQ(got.quants, want.quants) << kernels->name;
-    EXPECT_EQ(got.sums, want.sums) << kernels->name;
-    expect_same_bits(got.scales, want.scales, std::string(kernels->name));
-    expect_same_bits(got.scaled_sums, want.scaled_sums, std::string(kernels->name));
+    for (std::size_t b = 0; b < want.blocks(); ++b) {
+      EXPECT_TRUE(std::ranges::equal(got.block(b).quants, want.block(b).quants)) << kernels->name;
+      EXPECT_TRUE(std::ranges::equal(got.block(b).offset_sums, want.block(b).offset_sums));
+      const float got_scales[] = {got.block(b).scale, got.block(b).scaled_sum};
+      const float want_scales[] = {want.block(b).scale, want.block(b).scaled_sum};
+      expect_same_bits(got_scales, want_scales, std::string(kernels->name));
+    }
   }
 }
 

@@ -1,141 +1,178 @@
 // Packed rows times few packed tokens, written once: the rows are read where they lie, two at a
-// time, and unpacked in registers. The order of the sums is in kernels.h (IntegerDotFunction).
+// time. The words of their eight blocks of 32 are interleaved, so that lane 8 r + i of a vector
+// belongs to row r and block kBlockOrder[i], and a product with activations in the same order
+// (ActivationGroup) needs no sums across lanes. The order of the sums is in kernels.h
+// (IntegerDotFunction).
 
-template <typename Format>
-constexpr int offset_bits() {
-  if (!Format::kSigned) return Format::kOffsetBits;
-  return kSignedDotOffset == 128 ? 7 : -1;
-}
-
-// What a row lacks to a whole group is filled with zeros: blocks of zeros add nothing.
-template <typename Format>
-struct LastGroup {
-  alignas(64) std::byte bytes[Format::kGroupBytes];
-
-  // The last `elements` (a multiple of 32, less than 256) of a row.
-  void fill(const std::byte* group, std::int64_t elements) {
-    const std::size_t count = Format::kGroupBytes * static_cast<std::size_t>(elements) / 256;
-    std::memset(bytes, 0, sizeof bytes);
-    std::memcpy(bytes, group, count);
-  }
+// 256 elements of two rows: word k of every lane's block at words[k].
+template <typename Kind>
+struct alignas(64) PairGroup {
+  std::uint8_t words[8][64];
+  float numbers[Kind::kNumbers][16];
 };
+static_assert(sizeof(PairGroup<ProductKind<false, true, Minimums::kFine, -1>>) ==
+              kMostPairGroupBytes);
 
-template <typename Format>
-inline Ints dot_step(const Ints& sums, const Bytes& w, const Bytes& x) {
-  if constexpr (Format::kSigned)
-    return dot_signed(sums, w, x);
-  else
-    return dot_unsigned(sums, w, x);
+// --- Unpacking ----------------------------------------------------------------------------------
+
+// Two integers a block and row; to[h] gets integer h of each lane's block.
+inline void store_halves_in_order(const Ints (&natural)[2], Floats (*as)(const Ints&),
+                                  float (*to)[16]) {
+  Ints halves[2];
+  halves_in_block_order(natural[0], natural[1], halves);
+  store(to[0], as(halves[0]));
+  store(to[1], as(halves[1]));
 }
 
-// S_b of one group of rows a and b with token t.
 template <typename Format>
-inline Floats group_sums(const Bytes (&a)[4], const Bytes (&b)[4], const Scales& scales,
-                         const std::int8_t* quants, const std::int32_t* sums) {
-  constexpr int kOffset = offset_bits<Format>();
-  const Ints zero = splat_int(0);
-  Ints dots_a[4], dots_b[4];
-  for (int i = 0; i < 4; ++i) {
-    const Bytes x = load_bytes(quants + 64 * i);
-    dots_a[i] = dot_step<Format>(zero, a[i], x);
-    dots_b[i] = dot_step<Format>(zero, b[i], x);
-  }
-  if constexpr (Format::kFine) {
-    Ints fine_a = sums_of_four(dots_a), fine_b = sums_of_four(dots_b);
-    if constexpr (kOffset >= 0) {
-      const Ints offset = shift_left<kOffset>(load_ints(sums));
-      fine_a = sub(fine_a, offset);
-      fine_b = sub(fine_b, offset);
-    }
-    if constexpr (has_float_fine<Format>())
-      return sums_of_two(mul(to_floats(fine_a), scales.float_fine[0]),
-                         mul(to_floats(fine_b), scales.float_fine[1]));
-    else
-      return to_floats(sums_of_two(mul(fine_a, scales.fine[0]), mul(fine_b, scales.fine[1])));
-  } else {
-    Ints both = sums_of_eight(dots_a, dots_b);
-    if constexpr (kOffset >= 0) {
-      const Ints fine = load_ints(sums);
-      both = sub(both, shift_left<kOffset>(sums_of_two(fine, fine)));
-    }
-    return to_floats(both);
-  }
-}
-
-// Rows are read in pairs, in short runs of either, which the machine's own prefetching follows only
-// slowly: asking for what comes kAhead bytes later makes a token a quarter faster.
-template <typename Format>
-inline void prefetch_group(const std::byte* group, std::int64_t ahead) {
-  const auto first = reinterpret_cast<std::uintptr_t>(group) + static_cast<std::uintptr_t>(ahead);
-  for (std::size_t at = 0; at < Format::kGroupBytes; at += 64)  // cache lines; may be past the end
-    __builtin_prefetch(reinterpret_cast<const void*>(first + at));
-}
-
-template <typename Format, int kTokens>
-inline void add_group(const std::byte* a, const std::byte* b, const PackedActivations& x,
-                      std::int64_t token, std::int64_t group, Floats (&acc)[kTokens]) {
+[[gnu::always_inline]] inline void unpack_pair_group(const std::byte* a, const std::byte* b,
+                                                     PairGroup<KindOf<Format>>& to) {
+  using Kind = KindOf<Format>;
   constexpr std::int64_t kAhead = 4096;
   prefetch_group<Format>(a, kAhead);
   prefetch_group<Format>(b, kAhead);
-  Bytes weights_a[4], weights_b[4];
-  Format::unpack(a, weights_a);
-  Format::unpack(b, weights_b);
-  if constexpr (Format::kSigned) {
-    for (Bytes& w : weights_a) w = prepare_signed(w);
-    for (Bytes& w : weights_b) w = prepare_signed(w);
-  }
+  Bytes of_a[4], of_b[4], words[8];
+  Format::unpack(a, of_a);
+  Format::unpack(b, of_b);
+  interleave(of_a, of_b, words);
+  for (int k = 0; k < 8; ++k) store_bytes(to.words[k], to_kept_byte<Format>(words[k]));
   Scales scales;
   Format::scales(a, b, scales);
+  store(to.numbers[0], in_block_order(scales.scale));
+  if constexpr (has_float_fine<Format>())
+    store_halves_in_order({as_ints(scales.float_fine[0]), as_ints(scales.float_fine[1])}, as_floats,
+                          to.numbers + Kind::kFineAt);
+  else if constexpr (Format::kFine)
+    store_halves_in_order(scales.fine, to_floats, to.numbers + Kind::kFineAt);
+  if constexpr (Format::kMinimums != Minimums::kNone)
+    store(to.numbers[Kind::kMinimumAt], in_block_order(scales.minimum));
+  if constexpr (Format::kMinimums == Minimums::kFine)
+    store_halves_in_order(scales.fine_minimums, to_floats, to.numbers + Kind::kFineMinimumsAt);
+}
+
+// Calls take(a, b, g) for each group g of row `row` and the next, or of one twice.
+template <typename Format, typename Take>
+[[gnu::always_inline]] inline void each_pair_group(const DotRows& rows, std::int64_t row,
+                                                   const Take& take) {
+  constexpr auto kStep = static_cast<std::int64_t>(Format::kGroupBytes);
+  const std::byte* a = rows.weights + row * rows.row_bytes;
+  const std::byte* b = row + 1 < rows.rows ? a + rows.row_bytes : a;
+  const std::int64_t whole = rows.width / 256, rest = rows.width % 256;
+  for (std::int64_t g = 0; g < whole; ++g) take(a + g * kStep, b + g * kStep, g);
+  if (rest == 0) return;
+  LastGroup<Format> last_a, last_b;
+  last_a.fill(a + whole * kStep, rest);
+  last_b.fill(b + whole * kStep, rest);
+  take(last_a.bytes, last_b.bytes, whole);
+}
+
+// --- Multiplying --------------------------------------------------------------------------------
+
+// The integers of words [kBegin, kEnd) of each block and kTokens tokens, x_stride groups apart.
+template <typename Kind, int kBegin, int kEnd, int kTokens>
+[[gnu::always_inline]] inline void pair_sums(const PairGroup<Kind>& group, const ActivationGroup* x,
+                                             std::int64_t x_stride, Ints (&sums)[kTokens]) {
   for (int t = 0; t < kTokens; ++t) {
-    const std::int64_t at = (token + t) * x.groups + group;
-    const std::int32_t* sums = x.sums + 16 * at;
-    const Floats s = group_sums<Format>(weights_a, weights_b, scales, x.quants + 256 * at, sums);
-    const Floats x_scales = load_twice(x.scales + 8 * at);
-    acc[t] = fma(s, mul(scales.scale, x_scales), acc[t]);
-    if constexpr (Format::kMinimums == Minimums::kFloat) {
-      acc[t] = fma(scales.minimum, load_twice(x.scaled_sums + 8 * at), acc[t]);
-    } else if constexpr (Format::kMinimums == Minimums::kFine) {
-      const Ints x_sums = load_ints(sums);
-      const Ints m =
-          sums_of_two(mul(scales.fine_minimums[0], x_sums), mul(scales.fine_minimums[1], x_sums));
-      acc[t] = fma(scales.minimum, mul(to_floats(m), x_scales), acc[t]);
+    sums[t] = splat_int(0);
+    if constexpr (Kind::kOffset >= 0) {
+      const ActivationGroup& of_t = x[t * x_stride];
+      sums[t] = load_twice(Kind::kFine ? of_t.offset_sums[kBegin / 4] : of_t.offset_sum);
+      if constexpr (Kind::kOffset != 7) sums[t] = shift_right<7 - Kind::kOffset>(sums[t]);  // exact
+    }
+  }
+#pragma clang loop unroll(full)
+  for (int k = kBegin; k < kEnd; ++k) {
+    const Bytes words = load_bytes(group.words[k]);
+    for (int t = 0; t < kTokens; ++t)
+      sums[t] = dot_step<Kind>(sums[t], words, load_bytes_twice(x[t * x_stride].quants[k]));
+  }
+}
+
+template <typename Kind, int kTokens>
+[[gnu::always_inline]] inline void add_pair_group(const PairGroup<Kind>& group,
+                                                  const ActivationGroup* x, std::int64_t x_stride,
+                                                  Floats (&acc)[kTokens]) {
+  Ints sums[kTokens];
+  Floats s[kTokens];
+  pair_sums<Kind, 0, Kind::kFine ? 4 : 8>(group, x, x_stride, sums);
+  for (int t = 0; t < kTokens; ++t) s[t] = to_floats(sums[t]);
+  if constexpr (Kind::kFine) {
+    const Floats first = load(group.numbers[Kind::kFineAt]);
+    const Floats second = load(group.numbers[Kind::kFineAt + 1]);
+    pair_sums<Kind, 4, 8>(group, x, x_stride, sums);
+    for (int t = 0; t < kTokens; ++t) s[t] = fma(to_floats(sums[t]), second, mul(s[t], first));
+  }
+  const Floats scale = load(group.numbers[0]);
+  for (int t = 0; t < kTokens; ++t) {
+    const ActivationGroup& of_t = x[t * x_stride];
+    const Floats x_scales = load_twice(of_t.scales);
+    acc[t] = fma(s[t], mul(scale, x_scales), acc[t]);
+    if constexpr (Kind::kMinimums == Minimums::kFloat) {
+      acc[t] = fma(load(group.numbers[Kind::kMinimumAt]), load_twice(of_t.scaled_sums), acc[t]);
+    } else if constexpr (Kind::kMinimums == Minimums::kFine) {
+      const Floats unit = splat(-1.0f / 128);
+      const Floats first = mul(to_floats(load_twice(of_t.offset_sums[0])), unit);
+      const Floats second = mul(to_floats(load_twice(of_t.offset_sums[1])), unit);
+      const Floats m = fma(load(group.numbers[Kind::kFineMinimumsAt + 1]), second,
+                           mul(load(group.numbers[Kind::kFineMinimumsAt]), first));
+      acc[t] = fma(load(group.numbers[Kind::kMinimumAt]), mul(m, x_scales), acc[t]);
     }
   }
 }
 
-template <typename Format, int kTokens>
-inline void thin_tile(const DotRows& rows, const PackedActivations& x, std::int64_t row,
-                      std::int64_t token) {
-  const bool pair = row + 1 < rows.rows;
-  const std::byte* a = rows.weights + row * rows.row_bytes;
-  const std::byte* b = pair ? a + rows.row_bytes : a;
-  constexpr auto kStep = static_cast<std::int64_t>(Format::kGroupBytes);
-  const std::int64_t whole = rows.width / 256, rest = rows.width % 256;
-  Floats acc[kTokens];
-  for (Floats& sum : acc) sum = splat(0);
-  for (std::int64_t g = 0; g < whole; ++g)
-    add_group<Format, kTokens>(a + g * kStep, b + g * kStep, x, token, g, acc);
-  if (rest != 0) {
-    LastGroup<Format> last_a, last_b;
-    last_a.fill(a + whole * kStep, rest);
-    last_b.fill(b + whole * kStep, rest);
-    add_group<Format, kTokens>(last_a.bytes, last_b.bytes, x, token, whole, acc);
+inline void store_pair(const Floats& acc, const DotRows& rows, std::int64_t row,
+                       std::int64_t token) {
+  float low = 0, high = 0;
+  half_sums(acc, low, high);
+  float* out = rows.out + token * rows.out_stride + row;
+  out[0] = low;
+  if (row + 1 < rows.rows) out[1] = high;
+}
+
+// Tokens [token, x.tokens) in tiles of at most kTokens, as even as can be, with an unpacked pair.
+template <typename Kind, int kTokens = kThinTokens>
+void pair_tiles(const PairGroup<Kind>* pair, const DotRows& rows, const PackedActivations& x,
+                std::int64_t row, std::int64_t token) {
+  std::int64_t tiles = (x.tokens - token + kTokens - 1) / kTokens;
+  for (; tiles * (kTokens - 1) < x.tokens - token; --tiles, token += kTokens) {
+    Floats acc[kTokens];
+    for (Floats& sum : acc) sum = splat(0);
+    for (std::int64_t g = 0; g < x.groups; ++g)
+      add_pair_group<Kind, kTokens>(pair[g], x.thin + token * x.groups + g, x.groups, acc);
+    for (int t = 0; t < kTokens; ++t) store_pair(acc[t], rows, row, token + t);
   }
-  for (int t = 0; t < kTokens; ++t) {
-    float low = 0, high = 0;
-    half_sums(acc[t], low, high);
-    float* out = rows.out + (token + t) * rows.out_stride + row;
-    out[0] = low;
-    if (pair) out[1] = high;
+  if constexpr (kTokens > 1) {
+    if (token < x.tokens) pair_tiles<Kind, kTokens - 1>(pair, rows, x, row, token);
+  }
+}
+
+// So few tokens that what is unpacked goes straight from registers into the products.
+template <typename Format, int kTokens>
+void fused_dot(const DotRows& rows, const PackedActivations& x) {
+  for (std::int64_t row = 0; row < rows.rows; row += 2) {
+    Floats acc[kTokens];
+    for (Floats& sum : acc) sum = splat(0);
+    each_pair_group<Format>(rows, row, [&](const std::byte* a, const std::byte* b, std::int64_t g) {
+      PairGroup<KindOf<Format>> group;
+      unpack_pair_group<Format>(a, b, group);
+      add_pair_group<KindOf<Format>>(group, x.thin + g, x.groups, acc);
+    });
+    for (int t = 0; t < kTokens; ++t) store_pair(acc[t], rows, row, t);
   }
 }
 
 template <typename Format>
-void thin_dot(const DotRows& rows, const PackedActivations& x, std::byte* /*scratch*/) {
+void thin_dot(const DotRows& rows, const PackedActivations& x, std::byte* scratch) {
+  using Kind = KindOf<Format>;
+  if (x.tokens == 1) return fused_dot<Format, 1>(rows, x);
+  if (x.tokens == 2) return fused_dot<Format, 2>(rows, x);
+  if (x.tokens == 3) return fused_dot<Format, 3>(rows, x);
+  if (x.tokens == 4) return fused_dot<Format, 4>(rows, x);
+  auto* pair = reinterpret_cast<PairGroup<Kind>*>(scratch);
   for (std::int64_t row = 0; row < rows.rows; row += 2) {
-    std::int64_t token = 0;
-    for (; token + 4 <= x.tokens; token += 4) thin_tile<Format, 4>(rows, x, row, token);
-    for (; token + 2 <= x.tokens; token += 2) thin_tile<Format, 2>(rows, x, row, token);
-    if (token < x.tokens) thin_tile<Format, 1>(rows, x, row, token);
+    each_pair_group<Format>(rows, row, [&](const std::byte* a, const std::byte* b, std::int64_t g) {
+      unpack_pair_group<Format>(a, b, pair[g]);
+    });
+    pair_tiles<Kind>(pair, rows, x, row, 0);
   }
 }

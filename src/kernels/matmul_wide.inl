@@ -9,38 +9,13 @@
 inline constexpr std::int64_t kPanelRows = 16 * kPanelVectors;
 static_assert(kPanelRows <= kMostPanelRows);
 
-// What of a format the multiplication sees, so that formats alike share its code.
-template <bool kSignedV, bool kFineV, Minimums kMinimumsV, int kOffsetV>
-struct PanelKind {
-  static constexpr bool kSigned = kSignedV, kFine = kFineV;
-  static constexpr Minimums kMinimums = kMinimumsV;
-  static constexpr int kOffset = kOffsetV;  // its bytes are the weights plus 2^kOffset; -1: plus 0
-  // Floats a row that a block has besides its bytes: the scale, then integer scales of both halves,
-  // then the minimum, then its integers.
-  static constexpr int kFineAt = 1, kMinimumAt = kFine ? 3 : 1, kFineMinimumsAt = kMinimumAt + 1;
-  static constexpr int kNumbers = kMinimums == Minimums::kNone    ? kMinimumAt
-                                  : kMinimums == Minimums::kFloat ? kMinimumAt + 1
-                                                                  : kMinimumAt + 3;
-};
-
-// With products of any bytes by signed ones, every weight that is not plain is kept plus 128: then
-// one sum of the activations serves all formats.
-template <typename Format>
-constexpr int panel_offset() {
-  if (!Format::kSigned && Format::kOffsetBits < 0) return -1;
-  return kSignedDotOffset == 128 ? 7 : Format::kSigned ? -1 : Format::kOffsetBits;
-}
-template <typename Format>
-using KindOf = PanelKind<Format::kSigned && kSignedDotOffset == 0, Format::kFine, Format::kMinimums,
-                         panel_offset<Format>()>;
-
 // 32 elements of the panel's rows: element 4 k + i of row 16 v + r at weights[k][v][4 r + i].
 template <typename Kind>
 struct alignas(64) PanelBlock {
   std::uint8_t weights[8][kPanelVectors][64];
   float numbers[Kind::kNumbers][kPanelVectors][16];
 };
-static_assert(sizeof(PanelBlock<PanelKind<false, true, Minimums::kFine, -1>>) <=
+static_assert(sizeof(PanelBlock<ProductKind<false, true, Minimums::kFine, -1>>) <=
               static_cast<std::size_t>(kPanelRows) * (kMostPanelBlockBytes / kMostPanelRows));
 
 // --- Unpacking ----------------------------------------------------------------------------------
@@ -53,16 +28,6 @@ struct RowMajorGroup {
 };
 
 template <typename Format>
-inline Bytes to_panel_byte(const Bytes& w) {
-  if constexpr (Format::kSigned)
-    return prepare_signed(w);
-  else if constexpr (Format::kOffsetBits >= 0 && panel_offset<Format>() == 7)
-    return add(w, splat_byte(128 - (1 << Format::kOffsetBits)));
-  else
-    return w;
-}
-
-template <typename Format>
 inline void unpack_pair(const std::byte* a, const std::byte* b, std::int64_t r,
                         RowMajorGroup& rows) {
   const std::byte* source[2] = {a, b};
@@ -72,7 +37,7 @@ inline void unpack_pair(const std::byte* a, const std::byte* b, std::int64_t r,
     Bytes w[4];
     Format::unpack(source[row], w);
     for (int i = 0; i < 4; ++i)
-      store_bytes(rows.weights[r + row] + 64 * i, to_panel_byte<Format>(w[i]));
+      store_bytes(rows.weights[r + row] + 64 * i, to_kept_byte<Format>(w[i]));
     if constexpr (has_float_fine<Format>())
       store(rows.fine[r + row], scales.float_fine[row]);
     else if constexpr (Format::kFine)
@@ -311,7 +276,7 @@ void wide_dot(const DotRows& rows, const PackedActivations& x, std::byte* scratc
       const LaneSums to{partial, rows.out + token * rows.out_stride + row, rows.out_stride,
                         left < kPanelRows ? left : kPanelRows};
       for (const int lane : kLaneOrder)
-        panel_tiles<Kind>(panel + lane * x.groups, x.blocks + (lane * x.tokens + token) * x.groups,
+        panel_tiles<Kind>(panel + lane * x.groups, x.wide + (lane * x.tokens + token) * x.groups,
                           x.groups, lane, 0, tokens, to);
     }
   }

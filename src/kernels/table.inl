@@ -54,7 +54,6 @@ constexpr KernelTable make_table(std::string_view name) {
       .integer_dots = kIntegerDots,
       .float_dots = kFloatDots,
       .pack_row = pack_row,
-      .pack_row_blocks = pack_row_blocks,
       .rms_norm = rms_norm,
       .layer_norm = layer_norm,
       .softmax = softmax,

@@ -2,7 +2,7 @@
 // registers for one. The products are in products_avx2.h or products_avx2vnni.h.
 
 inline constexpr int kLanes = 16;
-inline constexpr int kPanelVectors = 1, kWideTokens = 2;
+inline constexpr int kThinTokens = 4, kPanelVectors = 1, kWideTokens = 2;
 inline constexpr int kFloatRows = 2, kFloatTokens = 2, kPeakChains = 5;
 inline constexpr int kAttentionRows = 4, kAttentionVectors = 1;
 
@@ -118,9 +118,18 @@ inline __m256 sums_of_eight_rows(const Floats* x) {
 inline Floats sums_of_sixteen(const Floats (&x)[16]) {
   return {sums_of_eight_rows(x), sums_of_eight_rows(x + 8)};
 }
+inline float block_sum(__m256 x) {
+  const __m256 a = _mm256_add_ps(x, _mm256_permute_ps(x, _MM_SHUFFLE(1, 0, 3, 2)));
+  const __m256 b = _mm256_add_ps(a, _mm256_permute_ps(a, _MM_SHUFFLE(2, 3, 0, 1)));
+  return _mm_cvtss_f32(_mm_add_ps(_mm256_castps256_ps128(b), _mm256_extractf128_ps(b, 1)));
+}
 inline void half_sums(const Floats& x, float& low, float& high) {
-  low = sum_half(x.a);
-  high = sum_half(x.b);
+  low = block_sum(x.a);
+  high = block_sum(x.b);
+}
+inline Floats in_block_order(const Floats& x) {
+  const __m256i order = _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7);
+  return {_mm256_permutevar8x32_ps(x.a, order), _mm256_permutevar8x32_ps(x.b, order)};
 }
 inline Floats join(float low, float high) { return {_mm256_set1_ps(low), _mm256_set1_ps(high)}; }
 inline __m256 splat_f16(const void* p) {
@@ -156,6 +165,7 @@ inline void to_f16(std::uint16_t* p, const Floats& x) {
 // --- Ints ---------------------------------------------------------------------------------------
 
 inline Ints splat_int(std::int32_t x) { return {_mm256_set1_epi32(x), _mm256_set1_epi32(x)}; }
+inline Ints load_twice(const std::int32_t* p) { return {load_half(p), load_half(p)}; }
 inline Ints load_ints(const std::int32_t* p) { return {load_half(p), load_half(p + 8)}; }
 inline void store_ints(std::int32_t* p, const Ints& x) {
   store_half(p, x.a);
@@ -232,6 +242,7 @@ inline void store_bytes(void* p, const Bytes& x) {
   store_half(p, x.a);
   store_half(static_cast<std::uint8_t*>(p) + 32, x.b);
 }
+inline Bytes load_bytes_twice(const void* p) { return {load_half(p), load_half(p)}; }
 inline Bytes load_four(const void* p) {
   std::int32_t x;
   std::memcpy(&x, p, sizeof x);
@@ -312,24 +323,29 @@ inline __m256i half_thirds(__m256i x) {
 inline Bytes whole_thirds(const Bytes& x) { return {half_thirds(x.a), half_thirds(x.b)}; }
 
 // An 8 x 8 matrix of 32-bit words, transposed.
-inline void transpose_eight(const std::uint8_t* rows, std::size_t stride, __m256i (&out)[8]) {
+inline void transpose_eight(const __m256i (&rows)[8], __m256i (&out)[8]) {
   // Words within 128-bit lanes first: element i of lane L of b[4 g + c] is word 4 L + c of row
   // 4 g + i.
   __m256i b[8];
-  for (std::size_t g = 0; g < 8; g += 4) {
-    const __m256i r0 = load_half(rows + g * stride), r1 = load_half(rows + (g + 1) * stride);
-    const __m256i r2 = load_half(rows + (g + 2) * stride), r3 = load_half(rows + (g + 3) * stride);
-    const __m256i low01 = _mm256_unpacklo_epi32(r0, r1), high01 = _mm256_unpackhi_epi32(r0, r1);
-    const __m256i low23 = _mm256_unpacklo_epi32(r2, r3), high23 = _mm256_unpackhi_epi32(r2, r3);
+  for (int g = 0; g < 8; g += 4) {
+    const __m256i low01 = _mm256_unpacklo_epi32(rows[g], rows[g + 1]);
+    const __m256i high01 = _mm256_unpackhi_epi32(rows[g], rows[g + 1]);
+    const __m256i low23 = _mm256_unpacklo_epi32(rows[g + 2], rows[g + 3]);
+    const __m256i high23 = _mm256_unpackhi_epi32(rows[g + 2], rows[g + 3]);
     b[g] = _mm256_unpacklo_epi64(low01, low23);
     b[g + 1] = _mm256_unpackhi_epi64(low01, low23);
     b[g + 2] = _mm256_unpacklo_epi64(high01, high23);
     b[g + 3] = _mm256_unpackhi_epi64(high01, high23);
   }
-  for (std::size_t c = 0; c < 4; ++c) {
+  for (int c = 0; c < 4; ++c) {
     out[c] = _mm256_permute2x128_si256(b[c], b[4 + c], 0x20);
     out[4 + c] = _mm256_permute2x128_si256(b[c], b[4 + c], 0x31);
   }
+}
+inline void transpose_eight(const std::uint8_t* rows, std::size_t stride, __m256i (&out)[8]) {
+  __m256i loaded[8];
+  for (std::size_t r = 0; r < 8; ++r) loaded[r] = load_half(rows + r * stride);
+  transpose_eight(loaded, out);
 }
 inline void transpose(const std::uint8_t* rows, std::size_t stride, Bytes (&out)[16]) {
   for (std::size_t half = 0; half < 2; ++half) {
@@ -338,6 +354,13 @@ inline void transpose(const std::uint8_t* rows, std::size_t stride, Bytes (&out)
     transpose_eight(rows + 8 * stride + 32 * half, stride, high);
     for (std::size_t c = 0; c < 8; ++c) out[8 * half + c] = {low[c], high[c]};
   }
+}
+
+inline void interleave(const Bytes (&a)[4], const Bytes (&b)[4], Bytes (&words)[8]) {
+  __m256i of_a[8], of_b[8];
+  transpose_eight({a[0].a, a[1].a, a[2].a, a[3].a, a[0].b, a[1].b, a[2].b, a[3].b}, of_a);
+  transpose_eight({b[0].a, b[1].a, b[2].a, b[3].a, b[0].b, b[1].b, b[2].b, b[3].b}, of_b);
+  for (int k = 0; k < 8; ++k) words[k] = {of_a[k], of_b[k]};
 }
 
 // --- Sums of products ---------------------------------------------------------------------------
@@ -351,20 +374,16 @@ inline Ints sums_of_four(const Ints (&x)[4]) {
   return {_mm256_permutevar8x32_epi32(lane_sums(x[0], x[1]), order),
           _mm256_permutevar8x32_epi32(lane_sums(x[2], x[3]), order)};
 }
-inline __m256i pair_sums(const Ints& x) {
-  return _mm256_permute4x64_epi64(_mm256_hadd_epi32(x.a, x.b), _MM_SHUFFLE(3, 1, 2, 0));
+// Words i, i + 4, i + 8, i + 12, i + 2, i + 6, i + 10, i + 14 of x, where i is 0 or 1.
+template <int kFirst>
+inline __m256i every_second(const Ints& x) {
+  constexpr int kPick = kFirst == 0 ? _MM_SHUFFLE(2, 0, 2, 0) : _MM_SHUFFLE(3, 1, 3, 1);
+  const __m256 picked =
+      _mm256_shuffle_ps(_mm256_castsi256_ps(x.a), _mm256_castsi256_ps(x.b), kPick);
+  const __m256i order = _mm256_setr_epi32(0, 4, 2, 6, 1, 5, 3, 7);
+  return _mm256_permutevar8x32_epi32(_mm256_castps_si256(picked), order);
 }
-inline Ints sums_of_two(const Ints& a, const Ints& b) { return {pair_sums(a), pair_sums(b)}; }
-inline __m256 pair_sums(const Floats& x) {
-  const __m256d sums = _mm256_castps_pd(_mm256_hadd_ps(x.a, x.b));
-  return _mm256_castpd_ps(_mm256_permute4x64_pd(sums, _MM_SHUFFLE(3, 1, 2, 0)));
-}
-inline Floats sums_of_two(const Floats& a, const Floats& b) { return {pair_sums(a), pair_sums(b)}; }
-inline __m256i eight_sums(const Ints (&x)[4]) {
-  const __m256i first = lane_sums(x[0], x[1]), second = lane_sums(x[2], x[3]);
-  return _mm256_add_epi32(_mm256_permute2x128_si256(first, second, 0x20),
-                          _mm256_permute2x128_si256(first, second, 0x31));
-}
-inline Ints sums_of_eight(const Ints (&a)[4], const Ints (&b)[4]) {
-  return {eight_sums(a), eight_sums(b)};
+inline void halves_in_block_order(const Ints& a, const Ints& b, Ints (&halves)[2]) {
+  halves[0] = {every_second<0>(a), every_second<0>(b)};
+  halves[1] = {every_second<1>(a), every_second<1>(b)};
 }

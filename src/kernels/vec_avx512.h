@@ -2,7 +2,7 @@
 // The products are in products_avx512.h or products_avx512vnni.h.
 
 inline constexpr int kLanes = 16;
-inline constexpr int kPanelVectors = 2, kWideTokens = 6;
+inline constexpr int kThinTokens = 8, kPanelVectors = 2, kWideTokens = 6;
 inline constexpr int kFloatRows = 4, kFloatTokens = 6, kPeakChains = 12;
 inline constexpr int kAttentionRows = 8, kAttentionVectors = 2;
 
@@ -91,11 +91,15 @@ inline Floats sums_of_sixteen(const Floats (&x)[16]) {
                         _mm512_shuffle_ps(low, high, _MM_SHUFFLE(3, 1, 3, 1)))};
 }
 inline void half_sums(const Floats& x, float& low, float& high) {
-  const __m512 a = _mm512_add_ps(x.v, _mm512_shuffle_f32x4(x.v, x.v, _MM_SHUFFLE(2, 3, 0, 1)));
-  const __m512 b = _mm512_add_ps(a, _mm512_permute_ps(a, _MM_SHUFFLE(1, 0, 3, 2)));
-  const __m512 c = _mm512_add_ps(b, _mm512_permute_ps(b, _MM_SHUFFLE(2, 3, 0, 1)));
+  const __m512 a = _mm512_add_ps(x.v, _mm512_permute_ps(x.v, _MM_SHUFFLE(1, 0, 3, 2)));
+  const __m512 b = _mm512_add_ps(a, _mm512_permute_ps(a, _MM_SHUFFLE(2, 3, 0, 1)));
+  const __m512 c = _mm512_add_ps(b, _mm512_shuffle_f32x4(b, b, _MM_SHUFFLE(2, 3, 0, 1)));
   low = _mm512_cvtss_f32(c);
   high = _mm256_cvtss_f32(_mm512_extractf32x8_ps(c, 1));
+}
+inline Floats in_block_order(const Floats& x) {
+  const __m512i order = _mm512_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7, 8, 10, 12, 14, 9, 11, 13, 15);
+  return {_mm512_permutexvar_ps(order, x.v)};
 }
 inline Floats join(float low, float high) {
   return {_mm512_mask_blend_ps(0xFF00, _mm512_set1_ps(low), _mm512_set1_ps(high))};
@@ -128,6 +132,9 @@ inline void to_f16(std::uint16_t* p, const Floats& x) {
 // --- Ints ---------------------------------------------------------------------------------------
 
 inline Ints splat_int(std::int32_t x) { return {_mm512_set1_epi32(x)}; }
+inline Ints load_twice(const std::int32_t* p) {
+  return {_mm512_broadcast_i32x8(_mm256_loadu_si256(reinterpret_cast<const __m256i_u*>(p)))};
+}
 inline Ints load_ints(const std::int32_t* p) { return {_mm512_loadu_si512(p)}; }
 inline void store_ints(std::int32_t* p, const Ints& x) { _mm512_storeu_si512(p, x.v); }
 inline Ints add(const Ints& a, const Ints& b) { return {_mm512_add_epi32(a.v, b.v)}; }
@@ -177,6 +184,7 @@ inline void store_bytes(void* p, const Bytes& x) { _mm512_storeu_si512(p, x.v); 
 inline Bytes load_two(const void* low, const void* high) {
   return {_mm512_inserti64x4(_mm512_castsi256_si512(load_half(low)), load_half(high), 1)};
 }
+inline Bytes load_bytes_twice(const void* p) { return {_mm512_broadcast_i64x4(load_half(p))}; }
 inline Bytes load_four(const void* p) {
   std::int32_t x;
   std::memcpy(&x, p, sizeof x);
@@ -267,6 +275,27 @@ inline void transpose(const std::uint8_t* rows, std::size_t stride, Bytes (&out)
   }
 }
 
+// In lane L of words[c]: word c of lane L of x[0] to x[3].
+inline void transpose_lanes(const Bytes (&x)[4], __m512i (&words)[4]) {
+  const __m512i low01 = _mm512_unpacklo_epi32(x[0].v, x[1].v);
+  const __m512i high01 = _mm512_unpackhi_epi32(x[0].v, x[1].v);
+  const __m512i low23 = _mm512_unpacklo_epi32(x[2].v, x[3].v);
+  const __m512i high23 = _mm512_unpackhi_epi32(x[2].v, x[3].v);
+  words[0] = _mm512_unpacklo_epi64(low01, low23);
+  words[1] = _mm512_unpackhi_epi64(low01, low23);
+  words[2] = _mm512_unpacklo_epi64(high01, high23);
+  words[3] = _mm512_unpackhi_epi64(high01, high23);
+}
+inline void interleave(const Bytes (&a)[4], const Bytes (&b)[4], Bytes (&words)[8]) {
+  __m512i of_a[4], of_b[4];  // lanes: words 0 to 3 of the even blocks, 4 to 7, then of the odd ones
+  transpose_lanes(a, of_a);
+  transpose_lanes(b, of_b);
+  for (int c = 0; c < 4; ++c) {
+    words[c].v = _mm512_shuffle_i32x4(of_a[c], of_b[c], _MM_SHUFFLE(2, 0, 2, 0));
+    words[c + 4].v = _mm512_shuffle_i32x4(of_a[c], of_b[c], _MM_SHUFFLE(3, 1, 3, 1));
+  }
+}
+
 // --- Sums of products ---------------------------------------------------------------------------
 
 // In 128-bit lane L, element i: the sum of x[i]'s lane L.
@@ -281,23 +310,10 @@ inline Ints sums_of_four(const Ints (&x)[4]) {
   const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
   return {_mm512_permutexvar_epi32(order, lane_sums(x))};
 }
-inline Ints sums_of_two(const Ints& a, const Ints& b) {
-  const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
-  const __m512i odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
-  return {_mm512_add_epi32(_mm512_permutex2var_epi32(a.v, even, b.v),
-                           _mm512_permutex2var_epi32(a.v, odd, b.v))};
-}
-inline Floats sums_of_two(const Floats& a, const Floats& b) {
-  const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
-  const __m512i odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
-  return {
-      _mm512_add_ps(_mm512_permutex2var_ps(a.v, even, b.v), _mm512_permutex2var_ps(a.v, odd, b.v))};
-}
-inline Ints sums_of_eight(const Ints (&a)[4], const Ints (&b)[4]) {
-  const __m512i of_a = lane_sums(a), of_b = lane_sums(b);
-  // Lanes 0 and 1 of the sums belong to the even blocks of 32, lanes 2 and 3 to the odd ones.
-  const __m512i both = _mm512_add_epi32(_mm512_shuffle_i32x4(of_a, of_b, _MM_SHUFFLE(2, 0, 2, 0)),
-                                        _mm512_shuffle_i32x4(of_a, of_b, _MM_SHUFFLE(3, 1, 3, 1)));
-  const __m512i order = _mm512_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 15);
-  return {_mm512_permutexvar_epi32(order, both)};
+inline void halves_in_block_order(const Ints& a, const Ints& b, Ints (&halves)[2]) {
+  const __m512i first =
+      _mm512_setr_epi32(0, 4, 8, 12, 2, 6, 10, 14, 16, 20, 24, 28, 18, 22, 26, 30);
+  const __m512i second = _mm512_add_epi32(first, _mm512_set1_epi32(1));
+  halves[0].v = _mm512_permutex2var_epi32(a.v, first, b.v);
+  halves[1].v = _mm512_permutex2var_epi32(a.v, second, b.v);
 }

@@ -2,8 +2,8 @@
 // four registers for one. The products are in products_neon.h or products_neon_dotprod.h.
 
 inline constexpr int kLanes = 16;
-inline constexpr int kPanelVectors = 1, kWideTokens = 4, kFloatRows = 2, kFloatTokens = 2,
-                     kPeakChains = 5;
+inline constexpr int kThinTokens = 4, kPanelVectors = 1, kWideTokens = 4;
+inline constexpr int kFloatRows = 2, kFloatTokens = 2, kPeakChains = 5;
 inline constexpr int kAttentionRows = 4, kAttentionVectors = 1;
 
 struct Floats {
@@ -131,9 +131,18 @@ inline Floats sums_of_sixteen(const Floats (&x)[16]) {
   }
   return r;
 }
+inline float block_sum(float32x4_t even, float32x4_t odd) {
+  const float32x2_t pairs = vpadd_f32(vadd_f32(vget_low_f32(even), vget_high_f32(even)),
+                                      vadd_f32(vget_low_f32(odd), vget_high_f32(odd)));
+  return vget_lane_f32(pairs, 0) + vget_lane_f32(pairs, 1);
+}
 inline void half_sums(const Floats& x, float& low, float& high) {
-  low = sum_half(x.v[0], x.v[1]);
-  high = sum_half(x.v[2], x.v[3]);
+  low = block_sum(x.v[0], x.v[1]);
+  high = block_sum(x.v[2], x.v[3]);
+}
+inline Floats in_block_order(const Floats& x) {
+  return {vuzp1q_f32(x.v[0], x.v[1]), vuzp2q_f32(x.v[0], x.v[1]), vuzp1q_f32(x.v[2], x.v[3]),
+          vuzp2q_f32(x.v[2], x.v[3])};
 }
 inline Floats join(float low, float high) {
   const float32x4_t a = vdupq_n_f32(low), b = vdupq_n_f32(high);
@@ -177,6 +186,10 @@ inline void to_f16(std::uint16_t* p, const Floats& x) {
 inline Ints splat_int(std::int32_t x) {
   const int32x4_t v = vdupq_n_s32(x);
   return {v, v, v, v};
+}
+inline Ints load_twice(const std::int32_t* p) {
+  const int32x4_t a = vld1q_s32(p), b = vld1q_s32(p + 4);
+  return {a, b, a, b};
 }
 inline Ints load_ints(const std::int32_t* p) {
   return {vld1q_s32(p), vld1q_s32(p + 4), vld1q_s32(p + 8), vld1q_s32(p + 12)};
@@ -275,6 +288,11 @@ inline Bytes load_two(const void* low, const void* high) {
 inline Bytes load_bytes(const void* p) { return load_two(p, bytes_at(p) + 32); }
 inline void store_bytes(void* p, const Bytes& x) {
   for (int i = 0; i < 4; ++i) vst1q_u8(static_cast<std::uint8_t*>(p) + 16 * i, x.v[i]);
+}
+inline Bytes load_bytes_twice(const void* p) {
+  const auto* bytes = static_cast<const std::uint8_t*>(p);
+  const uint8x16_t a = vld1q_u8(bytes), b = vld1q_u8(bytes + 16);
+  return {a, b, a, b};
 }
 inline Bytes load_four(const void* p) {
   std::uint32_t x;
@@ -388,21 +406,35 @@ inline uint32x4_t low_pairs(uint32x4_t x, uint32x4_t y) {
 inline uint32x4_t high_pairs(uint32x4_t x, uint32x4_t y) {
   return vreinterpretq_u32_u64(vtrn2q_u64(vreinterpretq_u64_u32(x), vreinterpretq_u64_u32(y)));
 }
-// Squares of 4 x 4 words.
+// Four rows of four words; out[c] holds word c of every row.
+inline void transpose_four(const uint8x16_t (&rows)[4], uint8x16_t (&out)[4]) {
+  uint32x4_t r[4];
+  for (int i = 0; i < 4; ++i) r[i] = vreinterpretq_u32_u8(rows[i]);
+  const uint32x4_t even01 = vtrn1q_u32(r[0], r[1]), odd01 = vtrn2q_u32(r[0], r[1]);
+  const uint32x4_t even23 = vtrn1q_u32(r[2], r[3]), odd23 = vtrn2q_u32(r[2], r[3]);
+  out[0] = vreinterpretq_u8_u32(low_pairs(even01, even23));
+  out[1] = vreinterpretq_u8_u32(low_pairs(odd01, odd23));
+  out[2] = vreinterpretq_u8_u32(high_pairs(even01, even23));
+  out[3] = vreinterpretq_u8_u32(high_pairs(odd01, odd23));
+}
 inline void transpose(const std::uint8_t* rows, std::size_t stride, Bytes (&out)[16]) {
-  for (std::size_t g = 0; g < 4; ++g) {
+  for (std::size_t g = 0; g < 4; ++g)
     for (std::size_t c = 0; c < 4; ++c) {
-      uint32x4_t row[4];
+      uint8x16_t square[4], turned[4];
       for (std::size_t i = 0; i < 4; ++i)
-        row[i] = vreinterpretq_u32_u8(vld1q_u8(rows + (4 * g + i) * stride + 16 * c));
-      const uint32x4_t even01 = vtrn1q_u32(row[0], row[1]), odd01 = vtrn2q_u32(row[0], row[1]);
-      const uint32x4_t even23 = vtrn1q_u32(row[2], row[3]), odd23 = vtrn2q_u32(row[2], row[3]);
-      out[4 * c].v[g] = vreinterpretq_u8_u32(low_pairs(even01, even23));
-      out[4 * c + 1].v[g] = vreinterpretq_u8_u32(low_pairs(odd01, odd23));
-      out[4 * c + 2].v[g] = vreinterpretq_u8_u32(high_pairs(even01, even23));
-      out[4 * c + 3].v[g] = vreinterpretq_u8_u32(high_pairs(odd01, odd23));
+        square[i] = vld1q_u8(rows + (4 * g + i) * stride + 16 * c);
+      transpose_four(square, turned);
+      for (std::size_t i = 0; i < 4; ++i) out[4 * c + i].v[g] = turned[i];
     }
-  }
+}
+inline void interleave(const Bytes (&a)[4], const Bytes (&b)[4], Bytes (&words)[8]) {
+  const Bytes* rows[2] = {a, b};
+  for (int r = 0; r < 2; ++r)
+    for (int q = 0; q < 4; ++q) {  // words 0 to 3 of the even blocks, 4 to 7, then of the odd ones
+      uint8x16_t turned[4];
+      transpose_four({rows[r][0].v[q], rows[r][1].v[q], rows[r][2].v[q], rows[r][3].v[q]}, turned);
+      for (int i = 0; i < 4; ++i) words[q % 2 * 4 + i].v[2 * r + q / 2] = turned[i];
+    }
 }
 
 // --- Sums of products ---------------------------------------------------------------------------
@@ -415,14 +447,13 @@ inline Ints sums_of_four(const Ints (&x)[4]) {
   }
   return r;
 }
-inline Ints sums_of_two(const Ints& a, const Ints& b) {
-  return {vpaddq_s32(a.v[0], a.v[1]), vpaddq_s32(a.v[2], a.v[3]), vpaddq_s32(b.v[0], b.v[1]),
-          vpaddq_s32(b.v[2], b.v[3])};
+inline int32x4_t every_fourth(int first, const Ints& x) {
+  const int32x4_t low = first % 2 == 0 ? vuzp1q_s32(x.v[0], x.v[1]) : vuzp2q_s32(x.v[0], x.v[1]);
+  const int32x4_t high = first % 2 == 0 ? vuzp1q_s32(x.v[2], x.v[3]) : vuzp2q_s32(x.v[2], x.v[3]);
+  return first < 2 ? vuzp1q_s32(low, high) : vuzp2q_s32(low, high);
 }
-inline Floats sums_of_two(const Floats& a, const Floats& b) {
-  return {vpaddq_f32(a.v[0], a.v[1]), vpaddq_f32(a.v[2], a.v[3]), vpaddq_f32(b.v[0], b.v[1]),
-          vpaddq_f32(b.v[2], b.v[3])};
-}
-inline Ints sums_of_eight(const Ints (&a)[4], const Ints (&b)[4]) {
-  return sums_of_two(sums_of_four(a), sums_of_four(b));
+inline void halves_in_block_order(const Ints& a, const Ints& b, Ints (&halves)[2]) {
+  for (int h = 0; h < 2; ++h)
+    halves[h] = {every_fourth(h, a), every_fourth(h + 2, a), every_fourth(h, b),
+                 every_fourth(h + 2, b)};
 }

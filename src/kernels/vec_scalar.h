@@ -8,9 +8,11 @@
 // Shifts of bytes move bits across neighbouring bytes of a 16-bit lane; the caller masks.
 
 inline constexpr int kLanes = 16;
-// Tiles that fit the registers: vectors of rows in a panel and tokens that share a pass over it
-// (matmul_wide.inl), rows and tokens of a product of floats (matmul_float.inl).
-inline constexpr int kPanelVectors = 1, kWideTokens = 2, kFloatRows = 2, kFloatTokens = 2;
+// Tiles that fit the registers: tokens that share a pass over two rows (matmul_thin.inl); vectors
+// of rows in a panel and tokens that share a pass over it (matmul_wide.inl); rows and tokens of a
+// product of floats (matmul_float.inl).
+inline constexpr int kThinTokens = 4, kPanelVectors = 1, kWideTokens = 2;
+inline constexpr int kFloatRows = 2, kFloatTokens = 2;
 // Independent sums that keep the multipliers busy and fit the registers (peaks.inl).
 inline constexpr int kPeakChains = 2;
 // Rows and vectors of a tile of attention (attention.inl).
@@ -120,15 +122,20 @@ inline Floats sums_of_sixteen(const Floats (&x)[16]) {  // lane i: sum(x[i])
   for (int i = 0; i < 16; ++i) r.v[i] = sum(x[i]);
   return r;
 }
-// The sums of lanes 0 to 7 and of lanes 8 to 15, each in halves.
+// The sums of lanes 0 to 7 and of lanes 8 to 15, where the lanes hold blocks in kBlockOrder: with
+// block b in p[b], ((p0 + p4) + (p2 + p6)) + ((p1 + p5) + (p3 + p7)).
 inline void half_sums(const Floats& x, float& low, float& high) {
-  float b[8];
-  for (int i = 0; i < 4; ++i) {
-    b[i] = x.v[i] + x.v[i + 4];
-    b[i + 4] = x.v[i + 8] + x.v[i + 12];
-  }
-  low = (b[0] + b[2]) + (b[1] + b[3]);
-  high = (b[4] + b[6]) + (b[5] + b[7]);
+  const auto sum_of = [](const float* p) {
+    return ((p[0] + p[2]) + (p[1] + p[3])) + ((p[4] + p[6]) + (p[5] + p[7]));
+  };
+  low = sum_of(x.v);
+  high = sum_of(x.v + 8);
+}
+// Either half from natural order into kBlockOrder.
+inline Floats in_block_order(const Floats& x) {
+  Floats r;
+  for (int i = 0; i < 16; ++i) r.v[i] = x.v[i / 8 * 8 + kBlockOrder[i % 8]];
+  return r;
 }
 inline Floats join(float low, float high) {  // eight lanes each
   Floats r;
@@ -171,6 +178,11 @@ inline void to_f16(std::uint16_t* p, const Floats& x) {
 inline Ints splat_int(std::int32_t x) {
   Ints r;
   for (std::int32_t& e : r.v) e = x;
+  return r;
+}
+inline Ints load_twice(const std::int32_t* p) {  // eight, into both halves
+  Ints r;
+  for (int i = 0; i < 8; ++i) r.v[i] = r.v[i + 8] = p[i];
   return r;
 }
 inline Ints load_ints(const std::int32_t* p) {
@@ -280,6 +292,12 @@ inline Bytes load_two(const void* low, const void* high) {  // 32 bytes each
   Bytes r;
   std::memcpy(r.v, low, 32);
   std::memcpy(r.v + 32, high, 32);
+  return r;
+}
+inline Bytes load_bytes_twice(const void* p) {  // 32 bytes, into both halves
+  Bytes r;
+  std::memcpy(r.v, p, 32);
+  std::memcpy(r.v + 32, p, 32);
   return r;
 }
 inline Bytes load_four(const void* p) {  // four bytes, sixteen times
@@ -401,6 +419,17 @@ inline void transpose(const std::uint8_t* rows, std::size_t stride, Bytes (&out)
       std::memcpy(out[c].v + 4 * r, rows + r * stride + 4 * c, 4);
 }
 
+// a and b are eight blocks of 32 bytes each. Into words[k] goes word k of each block, those of a in
+// the low lanes, both in kBlockOrder.
+inline void interleave(const Bytes (&a)[4], const Bytes (&b)[4], Bytes (&words)[8]) {
+  for (int k = 0; k < 8; ++k)
+    for (int i = 0; i < 8; ++i) {
+      const int block = kBlockOrder[i], at = 32 * (block % 2) + 4 * k;
+      std::memcpy(words[k].v + 4 * i, a[block / 2].v + at, 4);
+      std::memcpy(words[k].v + 32 + 4 * i, b[block / 2].v + at, 4);
+    }
+}
+
 // --- Products -----------------------------------------------------------------------------------
 
 // dot_signed(w, x) gives the sum of (w + kSignedDotOffset) * x.
@@ -431,24 +460,12 @@ inline Ints sums_of_four(const Ints (&x)[4]) {
   }
   return r;
 }
-// Each two neighbouring lanes added: eight sums of a, eight of b.
-inline Ints sums_of_two(const Ints& a, const Ints& b) {
-  Ints r;
-  for (int i = 0; i < 8; ++i) {
-    r.v[i] = a.v[2 * i] + a.v[2 * i + 1];
-    r.v[i + 8] = b.v[2 * i] + b.v[2 * i + 1];
-  }
-  return r;
-}
-inline Floats sums_of_two(const Floats& a, const Floats& b) {
-  Floats r;
-  for (int i = 0; i < 8; ++i) {
-    r.v[i] = a.v[2 * i] + a.v[2 * i + 1];
-    r.v[i + 8] = b.v[2 * i] + b.v[2 * i + 1];
-  }
-  return r;
-}
-// Each eight neighbouring lanes added: eight sums of a, eight of b.
-inline Ints sums_of_eight(const Ints (&a)[4], const Ints (&b)[4]) {
-  return sums_of_two(sums_of_four(a), sums_of_four(b));
+// a and b hold two integers a block, in natural order. Into halves[h] goes integer h of each block,
+// those of a in the low lanes, both in kBlockOrder.
+inline void halves_in_block_order(const Ints& a, const Ints& b, Ints (&halves)[2]) {
+  for (int i = 0; i < 8; ++i)
+    for (int h = 0; h < 2; ++h) {
+      halves[h].v[i] = a.v[2 * kBlockOrder[i] + h];
+      halves[h].v[i + 8] = b.v[2 * kBlockOrder[i] + h];
+    }
 }
