@@ -83,7 +83,7 @@ TEST(Determinism, AKernelThatLooksAtItsBatchMatesIsFound) {
   KernelTable broken = *good;
   broken.float_dots = dots;
   const auto report = internal::check_determinism(
-      *decoder_of({}), {.isa = "scalar", .quick = true}, silent,
+      *decoder_of({.layers = 1}), {.isa = "scalar", .quick = true}, silent,
       [&](std::string_view) -> Result<const KernelTable*> { return &broken; });
   ASSERT_TRUE(report) << report.error().to_string();
   EXPECT_FALSE(report->same());
@@ -109,7 +109,7 @@ TEST(Determinism, AKernelThatChangesItsMindIsFound) {
     out[0] += static_cast<float>(++calls % 5) * 1e-3F;
   };
   const auto report = internal::check_determinism(
-      *decoder_of({}), {.isa = "scalar", .quick = true}, silent,
+      *decoder_of({.layers = 1}), {.isa = "scalar", .quick = true}, silent,
       [&](std::string_view) -> Result<const KernelTable*> { return &broken; });
   ASSERT_TRUE(report) << report.error().to_string();
   EXPECT_FALSE(report->same());
