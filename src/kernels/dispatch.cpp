@@ -67,7 +67,7 @@ Result<const KernelTable*> internal::choose_kernels(std::string_view override_na
                           .error();
   return std::unexpected(
       std::move(error)
-          .in("BANTAM_ISA")
+          .in("--isa or BANTAM_ISA")
           .with_hint(fmt::format("use one of: {}", fmt::join(names_for(cpu), ", "))));
 }
 

@@ -2,8 +2,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 
+#include "codec/codec.h"
+#include "kernels/matmul.h"
 #include "runtime/engine.h"
 #include "runtime/scorer.h"
 #include "runtime/weight_check.h"
@@ -154,6 +157,24 @@ TEST(WeightCheck, NamesTheFirstElementHoweverManyThereAre) {
   EXPECT_THAT(checked.error().to_string(),
               AllOf(HasSubstr("element 150003 of"), HasSubstr("F32"), HasSubstr("(5000, 64)"),
                     HasSubstr("1 more tensor")));
+}
+
+// Said when the model is loaded, not whenever it is used; and it works.
+TEST(Fallback, ATypeWithoutAKernelIsToldOnce) {
+  const auto slow = std::ranges::find_if(all_dtypes(), [](const DTypeInfo& info) {
+    return find_codec(info.type) != nullptr && !has_kernel(info.type);
+  });
+  if (slow == all_dtypes().end()) GTEST_SKIP() << "every type has a kernel";
+  const auto file = support::make_random_model(
+      {.width = 256, .ffn_width = 256, .dtype = slow->type, .embedding_dtype = DType::kF32});
+  testing::internal::CaptureStderr();
+  auto engine = Engine::create(load_decoder(file).value(), {.threads = 1});
+  ASSERT_TRUE(engine);
+  EXPECT_TRUE(generate(**engine));
+  EXPECT_TRUE(generate(**engine));
+  const std::string log = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(log, HasSubstr(fmt::format("no kernel multiplies {}: its 14 matrices", slow->name)));
+  EXPECT_EQ(log.find("no kernel"), log.rfind("no kernel"));
 }
 
 TEST(EngineThreads, ImpossibleCountsAreRefused) {

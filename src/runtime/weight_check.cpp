@@ -93,13 +93,13 @@ Result<void> check_weights(const WeightFile& file, ThreadPool& pool,
     element = found;
   }
   if (broken == 0) return {};
-  auto error =
-      fail(ErrorKind::kMalformed, "weights_not_finite",
-           "element {} of {} ({}, {}) is not a finite number{}", element, quoted(first->name),
-           dtype_info(first->view.dtype).name, first->view.shape.to_string(),
-           broken == 1 ? ""
-                       : fmt::format("; neither is all of {} more tensor{}", broken - 1,
-                                     broken == 2 ? "" : "s"));
+  const TensorView& view = first->view;
+  auto error = fail(ErrorKind::kMalformed, "weights_not_finite",
+                    "element {} of {} ({}, {}) is not a finite number{}", element,
+                    view.shape.elements(), dtype_info(view.dtype).name, view.shape.to_string(),
+                    broken == 1 ? ""
+                                : fmt::format("; neither is all of {} more tensor{}", broken - 1,
+                                              broken == 2 ? "" : "s"));
   return std::unexpected(
       std::move(error).error().in(first->name).with_hint("the file is damaged: fetch it again"));
 }
