@@ -65,9 +65,8 @@ class Arena {
 
  private:
   struct Release {
-    void operator()(std::byte* memory) const {
-      ::operator delete(memory, std::align_val_t(kAlignment));
-    }
+    std::align_val_t alignment;
+    void operator()(std::byte* memory) const { ::operator delete(memory, alignment); }
   };
   struct Chunk {
     std::unique_ptr<std::byte, Release> memory;
