@@ -214,3 +214,5 @@ BENCHMARK(Floats);
 }  // namespace
 }  // namespace bantam
 #endif
+
+BENCHMARK_MAIN();

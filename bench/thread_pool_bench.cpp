@@ -129,3 +129,5 @@ BENCHMARK(Engines)->ArgName("engines")->Arg(1)->Arg(2)->Arg(4)->UseRealTime()->U
 
 }  // namespace
 }  // namespace bantam
+
+BENCHMARK_MAIN();
