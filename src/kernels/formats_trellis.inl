@@ -124,17 +124,15 @@ struct FormatIQ3_KT : WordTrellis<BlockIQ3_KT> {
 struct FormatIQ4_KT : TrellisFormat<BlockIQ4_KT> {
   static void unpack(const std::byte* group, Bytes (&w)[4]) {
     const auto* block = blocks_at<BlockIQ4_KT>(group);
-    for (unsigned i = 0; i < 4; ++i) {
-      alignas(64) std::int8_t bytes[64];
-      for (unsigned part = 0; part < 4; ++part) {
-        std::int32_t starts[16];
-        for (unsigned l = 0; l < 16; ++l)
-          starts[l] =
-              static_cast<std::int32_t>(index(*block, 16 * i + 4 * part + l / 4) + kTrellisStart);
-        store_path<4>(bytes + 16 * part, load_ints(starts));
-      }
-      w[i] = load_bytes(bytes);
+    alignas(64) std::uint32_t starts[256];
+    for (unsigned g = 0; g < 64; ++g) {
+      const std::uint32_t start = index(*block, g) + kTrellisStart;
+      for (unsigned l = 0; l < 4; ++l) starts[4 * g + l] = start;
     }
+    alignas(64) std::int8_t bytes[256];
+    for (int at = 0; at < 256; at += 16)
+      store_path<4>(bytes + at, load_ints(reinterpret_cast<const std::int32_t*>(starts + at)));
+    for (int i = 0; i < 4; ++i) w[i] = load_bytes(bytes + 64 * i);
   }
   static void scales(const std::byte* a, const std::byte* b, Scales& to) {
     std::int8_t scales[16];
