@@ -64,7 +64,7 @@ void free_wide_dot(const DotRows& rows, const PackedActivations& x, std::byte* s
     for (int lane = 0; lane < 8; ++lane)
       for (std::int64_t token = 0; token < x.tokens; token += kWideTokens)
         free_tile<Kind, kWideTokens>(
-            panel + lane * x.groups, x.blocks + (lane * x.tokens + token) * x.groups, x.groups,
+            panel + lane * x.groups, x.wide + (lane * x.tokens + token) * x.groups, x.groups,
             lane == 0, rows.out + token * rows.out_stride + row, rows.out_stride);
   }
 }
@@ -183,9 +183,9 @@ void packed(benchmark::State& state, DType type) {
   Product product(type, 512, kWidth, kTokens);
   PackedActivations x{.tokens = kTokens, .groups = kWidth / 256};
   std::vector<ActivationBlock> blocks(static_cast<std::size_t>(8 * x.tokens * x.groups));
-  x.blocks = blocks.data();
+  x.wide = blocks.data();
   for (std::int64_t t = 0; t < kTokens; ++t)
-    kernels().pack_row_blocks(product.x.data() + t * kWidth, kWidth, t, x);
+    kernels().pack_row(product.x.data() + t * kWidth, kWidth, t, x);
   Arena arena;
   std::byte* scratch = arena.alloc<std::byte>(wide_scratch_bytes(x.groups));
   const auto dot = std::ranges::find(kernels().integer_dots, type, &IntegerDot::type);
