@@ -213,6 +213,9 @@ struct KFormat {
 };
 
 struct FormatQ4_K : KFormat<BlockQ4_K> {
+  static const std::uint8_t* nibbles(const std::byte* group) {  // matmul_wide.inl
+    return blocks_at<BlockQ4_K>(group)->qs;
+  }
   static void unpack(const std::byte* group, Bytes (&w)[4]) {
     const std::uint8_t* qs = blocks_at<BlockQ4_K>(group)->qs;
     for (int c = 0; c < 4; ++c) w[c] = low_bits(load_shifted<0, 4>(qs + 32 * c), 15);

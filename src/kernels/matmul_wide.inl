@@ -20,10 +20,18 @@ static_assert(sizeof(PanelBlock<ProductKind<false, true, Minimums::kFine, -1>>) 
 
 // --- Unpacking ----------------------------------------------------------------------------------
 
+// Whether a format is 128 bytes of which byte 32 c + i holds element 64 c + i in its low four bits
+// and element 64 c + 32 + i in its high ones, and nothing else but scales: they are turned into
+// columns before they are spread, at half the cost.
+template <typename Format>
+constexpr bool has_nibbles() {
+  return requires(const std::byte* group) { Format::nibbles(group); };
+}
+
 // What sixteen rows of a group are unpacked into on their way to the panel.
 struct RowMajorGroup {
-  alignas(64) std::uint8_t weights[16][256];
-  alignas(64) float scales[16][16];  // 8 scales, 8 minimums
+  alignas(64) std::uint8_t weights[16][256];  // or nibbles, in the first 128
+  alignas(64) float scales[16][16];           // 8 scales, 8 minimums
   alignas(64) float fine[16][16], fine_minimums[16][16];
 };
 
@@ -34,10 +42,14 @@ inline void unpack_pair(const std::byte* a, const std::byte* b, std::int64_t r,
   Scales scales;
   Format::scales(a, b, scales);
   for (int row = 0; row < 2; ++row) {
-    Bytes w[4];
-    Format::unpack(source[row], w);
-    for (int i = 0; i < 4; ++i)
-      store_bytes(rows.weights[r + row] + 64 * i, to_kept_byte<Format>(w[i]));
+    if constexpr (has_nibbles<Format>()) {
+      std::memcpy(rows.weights[r + row], Format::nibbles(source[row]), 128);
+    } else {
+      Bytes w[4];
+      Format::unpack(source[row], w);
+      for (int i = 0; i < 4; ++i)
+        store_bytes(rows.weights[r + row] + 64 * i, to_kept_byte<Format>(w[i]));
+    }
     if constexpr (has_float_fine<Format>())
       store(rows.fine[r + row], scales.float_fine[row]);
     else if constexpr (Format::kFine)
@@ -59,10 +71,18 @@ template <typename Format, typename Block>
 inline void transpose_group(const RowMajorGroup& rows, Block* first, std::int64_t groups, int v) {
   using Kind = KindOf<Format>;
   Bytes words[16];
-  for (int i = 0; i < 4; ++i) {
+  for (int i = 0; i < (has_nibbles<Format>() ? 2 : 4); ++i) {
     transpose_words(rows.weights[0] + 64 * i, sizeof rows.weights[0], words);
-    for (int k = 0; k < 16; ++k)
-      store_bytes(first[(2 * i + k / 8) * groups].weights[k % 8][v], words[k]);
+    for (int k = 0; k < 16; ++k) {
+      const int part = 2 * i + k / 8;  // of 32 bytes
+      if constexpr (has_nibbles<Format>()) {
+        const Bytes low = low_bits(words[k], 15), high = low_bits(shift_right<4>(words[k]), 15);
+        store_bytes(first[2 * part * groups].weights[k % 8][v], low);
+        store_bytes(first[(2 * part + 1) * groups].weights[k % 8][v], high);
+      } else {
+        store_bytes(first[part * groups].weights[k % 8][v], words[k]);
+      }
+    }
   }
   transpose_words(rows.scales, sizeof rows.scales[0], words);
   for (int lane = 0; lane < 8; ++lane) {
@@ -134,8 +154,8 @@ template <typename Kind, int kBegin, int kEnd, int kTokens>
     }
     for (int v = 0; v < kPanelVectors; ++v) sums[v][t] = splat_int(start);
   }
-#pragma clang loop unroll( \
-    full)  // addresses are then constants; they would take a sixth of the time
+  // Unrolled, addresses are constants; they would take a sixth of the time.
+#pragma clang loop unroll(full)
   for (int k = kBegin; k < kEnd; ++k)
     for (int t = 0; t < kTokens; ++t) {
       const Bytes four = load_four(x[t * x_stride].quants + 4 * k);
