@@ -12,8 +12,9 @@
 namespace bantam::support {
 namespace {
 
-// Where the scales of the types without an encoder lie in a block, and how they are stored.
-enum class ScaleKind : std::uint8_t { kF16, kF32, kE8M0, kUE4M3 };
+// Where the scales of the types without an encoder lie in a block, and how they are stored. Types
+// whose rows have a header keep the scale there, as F32.
+enum class ScaleKind : std::uint8_t { kF16, kF32 };
 struct ScaleField {
   DType type;
   ScaleKind kind;
@@ -25,16 +26,8 @@ const ScaleField& scale_field(DType type) {
   static const std::vector<ScaleField> kFields = {
       {DType::kQ2_K, ScaleKind::kF16, {80, 82}, 1.5f},
       {DType::kQ3_K, ScaleKind::kF16, {108}},
-      {DType::kIQ4_NL, ScaleKind::kF16, {0}},
-      {DType::kIQ4_XS, ScaleKind::kF16, {0}},
-      {DType::kTQ1_0, ScaleKind::kF16, {52}},
-      {DType::kTQ2_0, ScaleKind::kF16, {64}},
-      {DType::kQ1_0, ScaleKind::kF16, {0}},
-      {DType::kQ2_0, ScaleKind::kF16, {0}},
       {DType::kQ8_1, ScaleKind::kF16, {0}},
       {DType::kQ8_K, ScaleKind::kF32, {0}},
-      {DType::kMXFP4, ScaleKind::kE8M0, {0}},
-      {DType::kNVFP4, ScaleKind::kUE4M3, {0, 1, 2, 3}},
   };
   for (const ScaleField& field : kFields)
     if (field.type == type) return field;
@@ -43,43 +36,44 @@ const ScaleField& scale_field(DType type) {
 }
 
 void store_scale(std::byte* block, const ScaleField& field, float scale) {
-  const auto put = [block](std::size_t offset, auto value) {
-    std::memcpy(block + offset, &value, sizeof(value));
-  };
   for (const std::size_t offset : field.offsets) {
     if (offset == field.offsets.back() && field.offsets.size() > 1) scale *= field.second;
-    switch (field.kind) {
-      case ScaleKind::kF16:
-        put(offset, float_to_f16(scale));
-        break;
-      case ScaleKind::kF32:
-        put(offset, scale);
-        break;
-      case ScaleKind::kE8M0:
-        put(offset, static_cast<std::uint8_t>(127 + std::lround(std::log2(scale))));
-        break;
-      case ScaleKind::kUE4M3:
-        put(offset, float_to_f8e4m3(scale));
-        break;
-    }
+    const std::uint16_t bits = float_to_f16(scale);
+    if (field.kind == ScaleKind::kF16)
+      std::memcpy(block + offset, &bits, sizeof bits);
+    else
+      std::memcpy(block + offset, &scale, sizeof scale);
   }
 }
 
+float scale_for(std::span<const float> values, double deviation) {
+  double squares = 0;
+  for (const float value : values) squares += static_cast<double>(value) * value;
+  const double unit = std::sqrt(squares / static_cast<double>(values.size()));
+  return static_cast<float>(deviation / std::max(unit, 1e-3));
+}
+
 // Random bits everywhere; then the scales, from what the bits decode to under a scale of one.
-void fill_random_blocks(DType type, std::span<std::byte> bytes, double deviation, Random& random) {
+void fill_random_row(DType type, std::span<std::byte> row, std::span<float> values,
+                     double deviation, Random& random) {
   const DTypeInfo& info = dtype_info(type);
+  for (std::byte& byte : row) byte = static_cast<std::byte>(random.next_u64() >> 56);
+  const Codec& codec = *find_codec(type);
+  if (info.row_header_bytes != 0) {
+    const float one = 1;
+    std::memcpy(row.data(), &one, sizeof one);
+    codec.decode(row.data(), values);
+    const float scale = scale_for(values, deviation);
+    std::memcpy(row.data(), &scale, sizeof scale);
+    return;
+  }
   const ScaleField& field = scale_field(type);
-  std::vector<float> values(info.block_elements);
-  for (std::size_t at = 0; at < bytes.size(); at += info.block_bytes) {
-    std::byte* block = bytes.data() + at;
-    for (std::size_t i = 0; i < info.block_bytes; ++i)
-      block[i] = static_cast<std::byte>(random.next_u64() >> 56);
+  const std::span<float> of_block = values.first(info.block_elements);
+  for (std::size_t at = 0; at < row.size(); at += info.block_bytes) {
+    std::byte* block = row.data() + at;
     store_scale(block, field, 1);
-    find_codec(type)->decode(block, values);
-    double squares = 0;
-    for (const float value : values) squares += static_cast<double>(value) * value;
-    const double unit = std::sqrt(squares / info.block_elements);
-    store_scale(block, field, static_cast<float>(deviation / std::max(unit, 1e-3)));
+    codec.decode(block, of_block);
+    store_scale(block, field, scale_for(of_block, deviation));
   }
 }
 
@@ -213,7 +207,6 @@ std::shared_ptr<WeightFile> make_random_model(const RandomModelSpec& spec) {
 
 TensorView add_random_matrix(WeightFile& file, const std::string& name, const Shape& shape,
                              DType dtype, double deviation, std::uint64_t seed) {
-  const auto elements = static_cast<std::uint64_t>(shape.elements());
   const auto row = row_bytes(dtype, static_cast<std::uint64_t>(shape.last()));
   CHECK(row.has_value(), "{} {} has no whole blocks of {}", name, shape.to_string(),
         dtype_info(dtype).name);
@@ -222,12 +215,14 @@ TensorView add_random_matrix(WeightFile& file, const std::string& name, const Sh
   const Codec* codec = find_codec(dtype);
   CHECK(codec != nullptr, "{} has no codec", dtype_info(dtype).name);
   Random random(seed);
-  if (codec->encode == nullptr) {
-    fill_random_blocks(dtype, {data, size}, deviation, random);
-  } else {
-    std::vector<float> values(elements);
-    for (float& value : values) value = static_cast<float>(deviation * random.next_normal());
-    codec->encode(values, {}, data);
+  std::vector<float> values(static_cast<std::size_t>(shape.last()));
+  for (std::byte* at = data; at < data + size; at += *row) {
+    if (codec->encode == nullptr) {
+      fill_random_row(dtype, {at, *row}, values, deviation, random);
+    } else {
+      for (float& value : values) value = static_cast<float>(deviation * random.next_normal());
+      codec->encode(values, {}, at);
+    }
   }
   const TensorView view{dtype, shape, data};
   file.add_tensor(name, view);

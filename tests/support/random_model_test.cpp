@@ -59,13 +59,15 @@ TEST(RandomModel, WeightsOfEveryTypeHaveTheirDeviation) {
     if (codec == nullptr) continue;
     WeightFile file;
     const TensorView view = add_random_matrix(file, "w", {16, 512}, info.type, 0.05, 3);
-    std::vector<float> values(16 * 512);
-    codec->decode(view.data, values);
+    std::vector<float> values(512);
     double squares = 0;
-    for (const float value : values) squares += static_cast<double>(value) * value;
-    // MXFP4 has powers of two for scales: up to sqrt(2) off.
-    EXPECT_NEAR(std::sqrt(squares / 8192), 0.05, info.type == DType::kMXFP4 ? 0.02 : 0.003)
-        << info.name;
+    for (std::int64_t row = 0; row < 16; ++row) {
+      codec->decode(view.row(row), values);
+      for (const float value : values) squares += static_cast<double>(value) * value;
+    }
+    // The nearest of two or three levels is nearer to zero than a Gaussian weight.
+    const double bits = 8.0 * static_cast<double>(info.block_bytes) / info.block_elements;
+    EXPECT_NEAR(std::sqrt(squares / 8192), 0.05, bits < 2.2 ? 0.012 : 0.003) << info.name;
   }
 }
 

@@ -16,7 +16,10 @@ Vector decoded(const TensorView& view) {
   std::vector<float> values(static_cast<std::size_t>(view.shape.elements()));
   const auto codec = decoder_for(view.dtype);
   CHECK(codec.has_value(), "{}", codec.error().to_string());
-  (*codec)->decode(view.data, values);
+  const auto width = static_cast<std::size_t>(view.shape.last());
+  for (std::int64_t row = 0; row < view.shape.rows(); ++row)  // each may begin with a header
+    (*codec)->decode(view.row(row),
+                     std::span(values).subspan(static_cast<std::size_t>(row) * width, width));
   return Vector(values.begin(), values.end());
 }
 
