@@ -46,9 +46,11 @@ async function single() {
 // All sequences of one context at once. What counts is the time in which all of them are at work:
 // from the first token of the last to begin to the last token of the first to end.
 async function together(n) {
-  const context = await model.createContext({ contextSize: job.gen + 64, sequences: n, ...common });
   let best = 0;
   for (let run = 0; run < job.repeats; ++run) {
+    // A context for each run: sequences that were given back are free again only some time later.
+    const context =
+        await model.createContext({ contextSize: job.gen + 64, sequences: n, ...common });
     const times = await Promise.all(Array.from({ length: n }, async (_, i) => {
       const sequence = context.getSequence(), of = [];
       await generate(sequence, tokens(4, 31 * i + run), job.gen, (time) => of.push(time));
@@ -59,8 +61,8 @@ async function together(n) {
     const end = Math.min(...times.map((of) => of.at(-1)));
     const made = times.flat().filter((time) => time > begin && time <= end).length;
     best = Math.max(best, made / (end - begin) * 1000);
+    await context.dispose();
   }
-  await context.dispose();
   return { n, tokens_per_s: best };
 }
 
