@@ -28,7 +28,7 @@ template <typename Format>
 [[gnu::always_inline]] inline void unpack_pair_group(const std::byte* a, const std::byte* b,
                                                      PairGroup<KindOf<Format>>& to) {
   using Kind = KindOf<Format>;
-  constexpr std::int64_t kAhead = 4096;
+  constexpr std::int64_t kAhead = 12288;
   prefetch_group<Format>(a, kAhead);
   prefetch_group<Format>(b, kAhead);
   Bytes of_a[4], of_b[4], words[8];
