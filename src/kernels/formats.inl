@@ -10,6 +10,7 @@
 //   unpack(g, w) the 256 weights of a group, in order
 //   scales(a, b) the scales of a group of row a (lanes 0 to 7) and of row b (lanes 8 to 15)
 //   RowHeader    declared if rows begin with a scale for all of them
+//   nibbles(g)   declared if has_nibbles() (matmul_wide.inl) describes it: its 128 bytes
 // The layouts are those of tensor/storage_types.h. No pattern of bits is refused.
 
 enum class Minimums { kNone, kFloat, kFine };
@@ -213,7 +214,7 @@ struct KFormat {
 };
 
 struct FormatQ4_K : KFormat<BlockQ4_K> {
-  static const std::uint8_t* nibbles(const std::byte* group) {  // matmul_wide.inl
+  static const std::uint8_t* nibbles(const std::byte* group) {
     return blocks_at<BlockQ4_K>(group)->qs;
   }
   static void unpack(const std::byte* group, Bytes (&w)[4]) {

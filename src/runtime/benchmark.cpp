@@ -12,7 +12,7 @@
 #include "base/cpu_info.h"
 #include "base/random.h"
 #include "kernels/matmul.h"
-#include "nn/cpu_ops.h"
+#include "runtime/batch_runner.h"
 
 namespace bantam {
 namespace {
@@ -23,60 +23,42 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-// Several sequences that advance together by the same number of tokens a step.
-class Runner {
+// Several sequences of random tokens that advance together by the same number a step.
+class RandomRun {
  public:
-  Runner(const Decoder& decoder, const KernelTable& kernels, ThreadPool& pool,
-         const KvType& kv_type, std::int64_t sequences, std::int64_t tokens)
-      : decoder_(decoder),
-        kernels_(kernels),
-        pool_(pool),
-        layout_(kv_layout(decoder.spec(), kv_type)),
-        kv_pool_(layout_, sequences * KvLayout::blocks_for(tokens)) {
-    for (std::int64_t i = 0; i < sequences; ++i) sequences_.emplace_back(layout_);
-  }
+  RandomRun(const Decoder& decoder, const KernelTable& kernels, ThreadPool& pool,
+            const KvType& kv_type, std::int64_t sequences, std::int64_t tokens)
+      : runner_(decoder, kernels, pool, kv_type, static_cast<std::size_t>(sequences),
+                sequences * KvLayout::blocks_for(tokens)),
+        sequences_(static_cast<std::size_t>(sequences)),
+        vocab_(static_cast<std::uint64_t>(decoder.spec().vocab)) {}
 
-  std::uint64_t kv_bytes() const {
-    return static_cast<std::uint64_t>(kv_pool_.made()) * layout_.block_bytes();
-  }
+  std::uint64_t kv_bytes() const { return runner_.kv_bytes(); }
 
   // Each sequence takes the next `count` tokens; the head is computed for the last of each.
   Result<void> step(std::int64_t count) {
-    std::vector<std::int32_t> tokens, rows;
-    std::vector<std::int64_t> positions;
-    std::vector<SequenceRows> slices;
-    for (KvSequence& sequence : sequences_) {
-      TRY(kv_pool_.reserve(sequence, position_ + count));
-      slices.push_back({.first_row = static_cast<std::int64_t>(tokens.size()),
-                        .count = count,
-                        .first_position = position_,
-                        .kv = &sequence});
-      for (std::int64_t i = 0; i < count; ++i) {
-        tokens.push_back(static_cast<std::int32_t>(
-            random_.next_below(static_cast<std::uint64_t>(decoder_.spec().vocab))));
-        positions.push_back(position_ + i);
-      }
-      rows.push_back(static_cast<std::int32_t>(tokens.size() - 1));
-    }
-    arena_.reset();
-    CpuOps ops(kernels_, pool_, arena_);
-    decoder_.forward(ops, {.tokens = tokens, .positions = positions, .sequences = slices}, rows);
-    position_ += count;
+    const auto each = static_cast<std::size_t>(count);
+    std::vector<std::int32_t> tokens(sequences_ * each);
+    for (std::int32_t& token : tokens)
+      token = static_cast<std::int32_t>(random_.next_below(vocab_));
+    const std::int32_t last[] = {static_cast<std::int32_t>(count - 1)};
+    std::vector<SequenceStep> steps;
+    for (std::size_t i = 0; i < sequences_; ++i)
+      steps.push_back(
+          {.sequence = i, .tokens = std::span(tokens).subspan(i * each, each), .rows = last});
+    TRY(runner_.step(steps));
     return {};
   }
 
-  void rewind() { position_ = 0; }
+  void rewind() {
+    for (std::size_t i = 0; i < sequences_; ++i) runner_.truncate(i, 0);
+  }
 
  private:
-  const Decoder& decoder_;
-  const KernelTable& kernels_;
-  ThreadPool& pool_;
-  KvLayout layout_;
-  KvPool kv_pool_;
-  std::vector<KvSequence> sequences_;
-  Arena arena_;
+  BatchRunner runner_;
+  std::size_t sequences_;
+  std::uint64_t vocab_;
   Random random_{1};
-  std::int64_t position_ = 0;
 };
 
 // Of the process, now: the second number of /proc/self/statm, in pages.
@@ -86,18 +68,18 @@ std::uint64_t resident_bytes() {
   return resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
-Result<double> prompt_seconds(Runner& runner, std::span<const std::int64_t> chunks) {
-  runner.rewind();
+Result<double> prompt_seconds(RandomRun& run, std::span<const std::int64_t> chunks) {
+  run.rewind();
   const Clock::time_point start = Clock::now();
-  for (const std::int64_t chunk : chunks) TRY(runner.step(chunk));
+  for (const std::int64_t chunk : chunks) TRY(run.step(chunk));
   return seconds_since(start);
 }
 
-Result<double> generate_seconds(Runner& runner, std::int64_t tokens) {
-  runner.rewind();
-  TRY(runner.step(1));
+Result<double> generate_seconds(RandomRun& run, std::int64_t tokens) {
+  run.rewind();
+  TRY(run.step(1));
   const Clock::time_point start = Clock::now();
-  for (std::int64_t i = 0; i < tokens; ++i) TRY(runner.step(1));
+  for (std::int64_t i = 0; i < tokens; ++i) TRY(run.step(1));
   return seconds_since(start);
 }
 
@@ -238,40 +220,40 @@ class Benchmark {
     meter_.raise(report_.peaks, pool_);
     const std::vector<std::int64_t> chunks =
         chunks_of(options_.prompt, default_chunk_tokens(decoder_.spec()));
-    Runner runner = runner_of(1, options_.prompt);
+    RandomRun run = run_of(1, options_.prompt);
     double best = std::numeric_limits<double>::infinity();
     for (std::int64_t i = 0; i < options_.repeats; ++i)
-      best = std::min(best, TRY(prompt_seconds(runner, chunks)));
+      best = std::min(best, TRY(prompt_seconds(run, chunks)));
     std::vector<StepWork> steps;
     for (const std::int64_t chunk : chunks) steps.push_back(step_work(decoder_, chunk, 1));
     report_.prompt = figure_of(report_.peaks, steps, static_cast<double>(options_.prompt), best);
-    remember_memory(runner);
+    remember_memory(run);
     return {};
   }
 
   Result<void> generate(std::int64_t sequences) {
     meter_.raise(report_.peaks, pool_);
-    Runner runner = runner_of(sequences, options_.generate + 1);
+    RandomRun run = run_of(sequences, options_.generate + 1);
     double best = std::numeric_limits<double>::infinity();
     for (std::int64_t i = 0; i < options_.repeats; ++i)
-      best = std::min(best, TRY(generate_seconds(runner, options_.generate)));
+      best = std::min(best, TRY(generate_seconds(run, options_.generate)));
     const std::vector<StepWork> steps(static_cast<std::size_t>(options_.generate),
                                       step_work(decoder_, sequences, sequences));
     report_.generate.push_back(
         figure_of(report_.peaks, steps, static_cast<double>(options_.generate * sequences), best));
     report_.generate.back().sequences = sequences;
-    remember_memory(runner);
+    remember_memory(run);
     return {};
   }
 
   const BenchmarkReport& report() const { return report_; }
 
  private:
-  Runner runner_of(std::int64_t sequences, std::int64_t tokens) {
-    return Runner(decoder_, kernels_, pool_, options_.engine.kv_type, sequences, tokens);
+  RandomRun run_of(std::int64_t sequences, std::int64_t tokens) {
+    return RandomRun(decoder_, kernels_, pool_, options_.engine.kv_type, sequences, tokens);
   }
-  void remember_memory(const Runner& runner) {
-    report_.kv_bytes = std::max(report_.kv_bytes, runner.kv_bytes());
+  void remember_memory(const RandomRun& run) {
+    report_.kv_bytes = std::max(report_.kv_bytes, run.kv_bytes());
     report_.resident_bytes = std::max(report_.resident_bytes, resident_bytes());
   }
 
