@@ -6,10 +6,12 @@ usage: tests/serve_test.py BANTAM MODEL
 
 import http.client
 import json
+import pathlib
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import unittest
 
 MODEL = sys.argv.pop() if len(sys.argv) > 2 else "models/seed-Q8_0.gguf"
@@ -24,9 +26,9 @@ CHAT = {"temperature": 0, "max_tokens": 12,
 class Server:
     """A running `bantam serve`."""
 
-    def __init__(self, *options):
+    def __init__(self, *options, model=MODEL):
         self.process = subprocess.Popen(
-            [BINARY, "serve", MODEL, "--port", "0", "--name", "m", "--json", *options],
+            [BINARY, "serve", model, "--port", "0", "--name", "m", "--json", *options],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.ready = json.loads(self.process.stdout.readline())
         self.port = self.ready["port"]
@@ -184,6 +186,26 @@ class LifeTest(unittest.TestCase):
                 pass
         self.assertEqual(server.end(signal.SIGTERM), -signal.SIGTERM)
         held.close()
+
+    def test_weights_that_are_not_numbers_end_the_request_and_nothing_else(self):
+        data = bytearray(pathlib.Path(MODEL).read_bytes())
+        # In the last tensor, one of Q8_0 blocks of 34 bytes: a scale that is not a number.
+        data[-34 * 100:-34 * 100 + 2] = b"\x00\x7e"
+        with tempfile.TemporaryDirectory() as folder:
+            broken = pathlib.Path(folder) / "broken.gguf"
+            broken.write_bytes(data)
+            self.assertEqual(self.fails(str(broken), "--port", "0", "--check"),
+                             (65, "weights_not_finite"))
+            server = Server(model=str(broken))
+            for path, body in [("/v1/chat/completions", CHAT),
+                               ("/v1/completions", {"prompt": "One day", "max_tokens": 3})]:
+                for stream in (False, True):
+                    status, text = server.ask("POST", path, body | {"stream": stream})
+                    # No token came before it, so even a stream can still say it with its status.
+                    self.assertEqual(status, 500, text)
+                    self.assertEqual(json.loads(text)["error"]["code"], "model_numerics", text)
+            self.assertEqual(server.ask("GET", "/health"), (200, '{"status":"ok"}'))
+            self.assertEqual(server.end(signal.SIGTERM), 0)
 
     def fails(self, *options):
         done = subprocess.run([BINARY, "serve", *options, "--json"], capture_output=True,
