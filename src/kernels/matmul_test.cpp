@@ -109,6 +109,17 @@ TEST_P(MatmulTest, AgreesWithDoublePrecision) {
 }
 
 // One token at a time on one thread of the scalar table is the definition.
+std::vector<float> by_definition(const std::vector<float>& x, const TensorView& weight) {
+  ThreadPool one(1);
+  const auto width = static_cast<std::ptrdiff_t>(weight.shape.last());
+  std::vector<float> out;
+  for (auto token = x.begin(); token != x.end(); token += width) {
+    const auto row = run(*all_tables()[0], one, {token, token + width}, 1, weight);
+    out.insert(out.end(), row.begin(), row.end());
+  }
+  return out;
+}
+
 TEST_P(MatmulTest, SameBitsForEveryIsaBatchAndThreadCount) {
   const DType type = GetParam();
   Random random(2, static_cast<std::uint64_t>(type));
@@ -120,13 +131,7 @@ TEST_P(MatmulTest, SameBitsForEveryIsaBatchAndThreadCount) {
     const RandomWeight weight(random, type, rows, width);
     const std::vector<float> x =
         random_floats(random, static_cast<std::size_t>(kMostTokens * width));
-    std::vector<float> want;
-    ThreadPool one(1);
-    for (std::int64_t t = 0; t < kMostTokens; ++t) {
-      const std::vector<float> token(x.begin() + t * width, x.begin() + (t + 1) * width);
-      const auto row = run(*all_tables()[0], one, token, 1, weight.view());
-      want.insert(want.end(), row.begin(), row.end());
-    }
+    const std::vector<float> want = by_definition(x, weight.view());
     for (const KernelTable* kernels : all_tables()) {
       for (const std::size_t threads : {1u, 3u}) {
         ThreadPool pool(threads);
@@ -165,6 +170,21 @@ TEST(Matmul, SeveralOutputsOfDifferentTypesShareOneCall) {
   expect_same_bits(of_a, run(kernels, pool, x, tokens, a.view()), "Q4_K");
   expect_same_bits(of_b, run(kernels, pool, x, tokens, b.view()), "F16");
   expect_same_bits(of_c, run(kernels, pool, x, tokens, c.view()), "F8_E4M3");
+}
+
+// Wide products go by chunks of tokens; this takes a third that is not whole.
+TEST(Matmul, SameBitsForMoreTokensThanOneChunk) {
+  Random random(9);
+  const std::int64_t rows = 37, width = 768, tokens = 2 * kWideChunkTokens + 5;
+  for (const DType type : {DType::kQ8_0, DType::kQ4_K, DType::kQ2_K, DType::kF16}) {
+    const RandomWeight weight(random, type, rows, width);
+    const std::vector<float> x = random_floats(random, static_cast<std::size_t>(tokens * width));
+    const std::vector<float> want = by_definition(x, weight.view());
+    ThreadPool pool(2);
+    for (const KernelTable* kernels : all_tables())
+      expect_same_bits(run(*kernels, pool, x, tokens, weight.view()), want,
+                       fmt::format("{} on {}", dtype_info(type).name, kernels->name));
+  }
 }
 
 TEST(Matmul, EveryTableHasTheSameIntegerDots) {
