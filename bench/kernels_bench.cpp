@@ -1,5 +1,5 @@
 // How fast the kernels are, in bytes and operations a second and as shares of the machine's peaks.
-// Needs Google Benchmark (Debian: libbenchmark-dev) and -DBANTAM_BENCH=ON.
+// Needs what packages-bench.txt lists, and -DBANTAM_BENCH=ON.
 //
 //   build/release/bench/kernels_bench --benchmark_filter=Matmul/avx2/Q4_K
 //

@@ -4,6 +4,12 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 
+# Debian 12 packs node 18, for which node-llama-cpp is too new.
+command -v node >/dev/null && command -v npm >/dev/null || {
+  echo "run.sh: node 20 or newer, with npm, is needed: https://nodejs.org" >&2
+  exit 69
+}
+
 if ! [ -d "$here/node_modules/node-llama-cpp" ]; then
   echo "installing node-llama-cpp" >&2
   # No install scripts, none of the optional builds; the versions are those of package.json.
