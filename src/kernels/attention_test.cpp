@@ -245,6 +245,18 @@ TEST(Attention, AgreesWithDoublePrecisionForEveryWidthAndIsa) {
   }
 }
 
+// Five of them, merged as they are computed and afterwards.
+TEST(Attention, AgreesWithDoublePrecisionOverManySegments) {
+  Random random(10);
+  const AttentionConfig config = shape(4, 2, 32, 32);
+  const std::int64_t length = 4 * kAttentionSegment + 40;
+  const TestSequence s(random, config, length);
+  ThreadPool one(1), eight(8);
+  for (const KernelTable* kernels : all_tables())
+    for (ThreadPool* pool : {&one, &eight})
+      expect_agreement(config, s, length - 20, length, *kernels, *pool);
+}
+
 TEST(Attention, SameBitsForEveryIsaChunkAndThreadCount) {
   Random random(2);
   for (AttentionConfig config : configs()) {
