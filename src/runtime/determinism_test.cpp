@@ -3,6 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <map>
+#include <mutex>
+#include <set>
+#include <string>
+
+#include "kernels/attention.h"
 #include "support/random_model.h"
 
 namespace bantam {
@@ -113,6 +120,92 @@ TEST(Determinism, AKernelThatChangesItsMindIsFound) {
       [&](std::string_view) -> Result<const KernelTable*> { return &broken; });
   ASSERT_TRUE(report) << report.error().to_string();
   EXPECT_FALSE(report->same());
+}
+
+// What the kernels of one setting were asked for.
+struct Work {
+  std::int64_t longest = 0;  // run of new tokens of one sequence
+  std::int64_t tokens = 0;   // most of them in one product
+  bool second_half = false;  // the last three of a prompt of five, alone
+  bool shared = false;       // segments of one span among threads
+  std::set<std::string> isas;
+};
+struct Watch {
+  std::mutex mutex;
+  Work* work = nullptr;
+  const KernelTable* real = nullptr;
+};
+Watch& watch() {
+  static Watch watch;
+  return watch;
+}
+void watched_attend(const AttentionSpan& span, float* scratch) {
+  {
+    const std::lock_guard lock(watch().mutex);
+    Work& work = *watch().work;
+    work.longest = std::max(work.longest, span.sequence->query_count);
+    if (span.sequence->first_position == 2 && span.sequence->query_count == 3)
+      work.second_half = true;
+  }
+  watch().real->attend(span, scratch);
+}
+void watched_merge(const AttentionSpan& span, float* scratch) {
+  {
+    const std::lock_guard lock(watch().mutex);
+    watch().work->shared = true;
+  }
+  watch().real->merge(span, scratch);
+}
+void watched_dot(const DotRows& rows, const float* x, std::int64_t tokens) {
+  {
+    const std::lock_guard lock(watch().mutex);
+    watch().work->tokens = std::max(watch().work->tokens, tokens);
+  }
+  real_dot(rows, x, tokens);
+}
+
+// A proof that computed the same thing in the same way again would find nothing.
+TEST(Determinism, EverySettingComputesAsItsNameSays) {
+  watch().real = choose_kernels("scalar").value();
+  std::vector<FloatDot> dots(watch().real->float_dots.begin(), watch().real->float_dots.end());
+  FloatDot& dot = *std::ranges::find(dots, DType::kF32, &FloatDot::type);
+  real_dot = dot.dot;
+  dot.dot = watched_dot;
+  KernelTable watched = *watch().real;
+  watched.float_dots = dots;
+  watched.attend = watched_attend;
+  watched.merge = watched_merge;
+  std::map<std::string, Work, std::less<>> work;
+  Work before;
+  watch().work = &before;
+  const auto report = internal::check_determinism(
+      *decoder_of({.layers = 1}), {.quick = true},
+      [&](std::string_view what) { watch().work = &work[std::string(what)]; },
+      [&](std::string_view isa) -> Result<const KernelTable*> {
+        watch().work->isas.emplace(isa);
+        return &watched;
+      });
+  ASSERT_TRUE(report) << report.error().to_string();
+  EXPECT_TRUE(report->same());
+  EXPECT_EQ(work.size(), report->outcomes.size() + 1);
+
+  // Prompts have 5, 13, 22 … 67 tokens.
+  EXPECT_EQ(work.at("the reference").longest, 67);
+  EXPECT_EQ(work.at("the reference").tokens, 67);
+  EXPECT_EQ(work.at("chunks of 64").longest, 64);
+  EXPECT_EQ(work.at("chunks of 1").longest, 1);
+  EXPECT_EQ(work.at("chunks of 1").tokens, 1);
+  EXPECT_EQ(work.at("batches of 3").tokens, 48);
+  EXPECT_EQ(work.at("batches of 3").longest, 16);
+  EXPECT_EQ(work.at("batches of 8").tokens, 5 + 13 + 6 * 16);
+  for (const auto& [what, done] : work) {
+    EXPECT_EQ(done.second_half, what == "a reused prefix") << what;
+    EXPECT_EQ(done.shared, what != "the reference") << what;  // that one has one thread
+  }
+  // After every eighth token, the last of each prompt, and three that follow it.
+  EXPECT_EQ(outcome_of(*report, "chunks of 1").rows, 1 + 2 + 3 + 4 + 5 + 7 + 8 + 9 + 8 * 3);
+  for (const DeterminismOutcome& outcome : report->outcomes)
+    EXPECT_EQ(work.at(outcome.setting.what).isas, std::set{outcome.setting.isa});
 }
 
 }  // namespace
