@@ -59,15 +59,24 @@ TEST(ThreadPool, LoopsFollowOneAnother) {
   EXPECT_EQ(values.back(), expected_last);
 }
 
-TEST(ThreadPool, WorkersWakeUpAfterSleeping) {
-  ThreadPool pool(3);
+// One falls asleep between the loops, the other while it waits for the end of one: each must be
+// woken, and the caller may not go on before.
+TEST(ThreadPool, SleepersAreWokenAndWaitedFor) {
+  constexpr std::chrono::milliseconds kLongerThanTheSpinning(3);
+  ThreadPool pool(2);
   for (int round = 0; round < 5; ++round) {
-    std::atomic<int> sum{0};
-    pool.parallel_for(100, 1, [&](std::size_t begin, std::size_t end, std::size_t) {
-      sum += static_cast<int>(end - begin);
+    std::atomic<int> arrived{0};
+    std::atomic<bool> slow_is_done{false};
+    const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    pool.parallel_for(2, 1, [&](std::size_t, std::size_t, std::size_t worker) {
+      ++arrived;
+      while (arrived < 2 && std::chrono::steady_clock::now() < patience) std::this_thread::yield();
+      if (worker == 0) return;
+      std::this_thread::sleep_for(kLongerThanTheSpinning);
+      slow_is_done = true;
     });
-    EXPECT_EQ(sum, 100);
-    std::this_thread::sleep_for(std::chrono::milliseconds(3));  // longer than the spinning
+    ASSERT_TRUE(slow_is_done) << arrived << " came";
+    std::this_thread::sleep_for(kLongerThanTheSpinning);
   }
 }
 
