@@ -99,6 +99,8 @@ std::vector<NamedShape> shapes() {
       {"Llama 3 divisors", {.rope_base = 500000, .rope_divisors = true}},
       {"window", {.window = 7}},
       {"experts", {.experts = 5, .experts_used = 2}},
+      {"norms of queries and keys",
+       {.architecture = "qwen3", .heads = 4, .kv_heads = 2, .head_width = 32, .rope_base = 1e6}},
       {"odd sizes", {.vocab = 301, .width = 90, .heads = 5, .kv_heads = 5, .ffn_width = 77}},
   };
 }

@@ -29,6 +29,23 @@ constexpr HfRule kLlamaRules[] = {
     {"model.layers.#.block_sparse_moe.experts.#.w3", "blk.#.ffn_up_exps", HfAction::kExpert},
 };
 
+constexpr HfRule kQwen3Rules[] = {
+    {"model.embed_tokens", "token_embd"},
+    {"model.norm", "output_norm"},
+    {"lm_head", "output", HfAction::kOutput},
+    {"model.layers.#.input_layernorm", "blk.#.attn_norm"},
+    {"model.layers.#.self_attn.q_proj", "blk.#.attn_q"},
+    {"model.layers.#.self_attn.k_proj", "blk.#.attn_k"},
+    {"model.layers.#.self_attn.v_proj", "blk.#.attn_v"},
+    {"model.layers.#.self_attn.o_proj", "blk.#.attn_output"},
+    {"model.layers.#.self_attn.q_norm", "blk.#.attn_q_norm"},
+    {"model.layers.#.self_attn.k_norm", "blk.#.attn_k_norm"},
+    {"model.layers.#.post_attention_layernorm", "blk.#.ffn_norm"},
+    {"model.layers.#.mlp.gate_proj", "blk.#.ffn_gate"},
+    {"model.layers.#.mlp.up_proj", "blk.#.ffn_up"},
+    {"model.layers.#.mlp.down_proj", "blk.#.ffn_down"},
+};
+
 std::uint32_t narrow(std::int64_t value) { return static_cast<std::uint32_t>(value); }
 
 Error bad_config(std::string pointer, std::string message) {
@@ -126,6 +143,7 @@ constexpr auto kFamilies = std::to_array<HfFamily>({
     {"llama", "llama", read_llama, kLlamaRules},
     {"mistral", "llama", read_llama, kLlamaRules},
     {"mixtral", "llama", read_llama, kLlamaRules},
+    {"qwen3", "qwen3", read_llama, kQwen3Rules},
 });
 
 // "a.12.b.3" as "a.#.b.#" and {12, 3}. A part counts as a number when it is only digits.

@@ -23,6 +23,16 @@ TEST(HfTarget, NumbersOfLayersAndExpertsAreCarriedOver) {
   EXPECT_EQ(expert->action, HfAction::kExpert);
 }
 
+TEST(HfTarget, Qwen3HasNormsOfHeadsAndRowsAsTheyAre) {
+  const HfFamily& family = **find_hf_family("qwen3");
+  EXPECT_EQ(hf_target(family, "model.layers.2.self_attn.q_norm.weight")->name,
+            "blk.2.attn_q_norm.weight");
+  EXPECT_EQ(hf_target(family, "model.layers.2.self_attn.k_norm.weight")->name,
+            "blk.2.attn_k_norm.weight");
+  // Its pairs lie half a head apart in GGUF, too.
+  EXPECT_EQ(hf_target(family, "model.layers.2.self_attn.q_proj.weight")->action, HfAction::kKeep);
+}
+
 TEST(HfTarget, OtherNamesHaveNone) {
   for (const char* name :
        {"", ".", ".weight", "model.layers.self_attn.q_proj.weight",

@@ -14,6 +14,11 @@ Decoder::Decoder(std::shared_ptr<const WeightFile> file, ArchSpec spec, DecoderW
 
 FloatTensor Decoder::forward(Ops& ops, const Batch& batch,
                              std::span<const std::int32_t> rows) const {
+  return ops.linear(hidden(ops, batch, rows), weights_.head);
+}
+
+FloatTensor Decoder::hidden(Ops& ops, const Batch& batch,
+                            std::span<const std::int32_t> rows) const {
   FloatTensor x = ops.embed(weights_.embedding, batch.tokens);
   for (std::int64_t layer = 0; layer < spec_.layer_count(); ++layer) {
     ops.begin_scope();
@@ -22,8 +27,7 @@ FloatTensor Decoder::forward(Ops& ops, const Batch& batch,
     x = ops.end_scope(x);
   }
   x = ops.gather_rows(x, rows);
-  x = ops.rms_norm(x, weights_.output_norm, spec_.norm_epsilon);
-  return ops.linear(x, weights_.head);
+  return ops.rms_norm(x, weights_.output_norm, spec_.norm_epsilon);
 }
 
 FloatTensor Decoder::attend(Ops& ops, const FloatTensor& x, const Batch& batch,
@@ -34,10 +38,20 @@ FloatTensor Decoder::attend(Ops& ops, const FloatTensor& x, const Batch& batch,
   const FloatTensor normed = ops.rms_norm(x, weights.attention_norm, spec_.norm_epsilon);
   const Linear* const projections[] = {&weights.query, &weights.key, &weights.value};
   const std::vector<FloatTensor> qkv = ops.linears(normed, projections);
-  const FloatTensor queries = ops.rope(qkv[0], rope_, spec.heads, batch.positions);
-  const FloatTensor keys = ops.rope(qkv[1], rope_, spec.kv_heads, batch.positions);
+  const FloatTensor queries =
+      ops.rope(norm_heads(ops, qkv[0], weights.query_norm), rope_, spec.heads, batch.positions);
+  const FloatTensor keys =
+      ops.rope(norm_heads(ops, qkv[1], weights.key_norm), rope_, spec.kv_heads, batch.positions);
   const FloatTensor mixed = ops.attention(queries, keys, qkv[2], spec, batch, layer);
   return ops.linear(mixed, weights.output);
+}
+
+// Every head of x (T, heads · D) as a row of its own; x itself where the model has no such norm.
+FloatTensor Decoder::norm_heads(Ops& ops, const FloatTensor& x, const TensorView& weight) const {
+  if (weight.data == nullptr) return x;
+  const std::int64_t width = weight.shape[0];
+  const FloatTensor heads{Shape{x.shape.elements() / width, width}, x.data};
+  return {x.shape, ops.rms_norm(heads, weight, spec_.norm_epsilon).data};
 }
 
 FloatTensor Decoder::feed_forward(Ops& ops, const FloatTensor& x, std::int64_t layer) const {

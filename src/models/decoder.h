@@ -26,9 +26,13 @@ class Decoder {
   // asked for, in that order. → (rows, V). Rows are indices into the batch's tokens; the output
   // head is computed for no others. The result lives until the Ops' current scope ends.
   FloatTensor forward(Ops& ops, const Batch& batch, std::span<const std::int32_t> rows) const;
+  // The same without the head, which is all that is left to do: → (rows, E). The logits are
+  // ops.linear(hidden, weights().head).
+  FloatTensor hidden(Ops& ops, const Batch& batch, std::span<const std::int32_t> rows) const;
 
  private:
   FloatTensor attend(Ops& ops, const FloatTensor& x, const Batch& batch, std::int64_t layer) const;
+  FloatTensor norm_heads(Ops& ops, const FloatTensor& x, const TensorView& weight) const;
   FloatTensor feed_forward(Ops& ops, const FloatTensor& x, std::int64_t layer) const;
   FloatTensor mix_experts(Ops& ops, const FloatTensor& x, std::int64_t layer) const;
 

@@ -10,6 +10,7 @@ namespace {
 constexpr Family kFamilies[] = {
     {"llama", "Llama 2 and 3, TinyLlama, SmolLM2, CodeLlama, Mistral, NeMo, Mixtral",
      read_llama_spec},
+    {"qwen3", "Qwen3, dense", read_qwen3_spec},
 };
 
 // The nearest names, or all of them where none is near.

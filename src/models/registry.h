@@ -25,5 +25,6 @@ Result<const Family*> find_family(const Metadata& metadata);
 
 // models/text/
 Result<ArchSpec> read_llama_spec(const WeightFile& file);
+Result<ArchSpec> read_qwen3_spec(const WeightFile& file);
 
 }  // namespace bantam

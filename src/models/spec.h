@@ -17,6 +17,7 @@ namespace bantam {
 // Letters as in nn/ops.h.
 struct LayerSpec {
   AttentionSpec attention;        // H, K, D, scale, window
+  bool qk_norm = false;           // each head of queries and keys is normed before it is turned
   std::int64_t ffn_width = 0;     // F; of each expert where there are experts
   std::int64_t experts = 0;       // X; 0: a dense feed-forward
   std::int64_t experts_used = 0;  // U

@@ -119,6 +119,10 @@ LayerWeights bind_layer(WeightBinder& bind, const ArchSpec& spec, std::int64_t i
       bind.linear(prefix + "attn_v", attention.kv_heads * attention.value_width, spec.width);
   weights.output =
       bind.linear(prefix + "attn_output", spec.width, attention.heads * attention.value_width);
+  if (layer.qk_norm) {
+    weights.query_norm = bind.vector(prefix + "attn_q_norm.weight", attention.key_width);
+    weights.key_norm = bind.vector(prefix + "attn_k_norm.weight", attention.key_width);
+  }
   weights.ffn_norm = bind.vector(prefix + "ffn_norm.weight", spec.width);
   if (layer.experts == 0) {
     weights.gate = bind.linear(prefix + "ffn_gate", layer.ffn_width, spec.width);
@@ -152,6 +156,33 @@ DecoderWeights bind_all(WeightBinder& bind, const ArchSpec& spec) {
 }
 
 }  // namespace
+
+void for_each_linear(DecoderWeights& weights, const LinearVisitor& visit) {
+  const auto stack = [&](const std::string& name, std::vector<Linear>& experts) {
+    for (std::size_t i = 0; i < experts.size(); ++i)
+      visit(name, static_cast<std::int64_t>(i), experts[i]);
+  };
+  for (std::size_t i = 0; i < weights.layers.size(); ++i) {
+    LayerWeights& layer = weights.layers[i];
+    const std::string prefix = fmt::format("blk.{}.", i);
+    visit(prefix + "attn_q.weight", -1, layer.query);
+    visit(prefix + "attn_k.weight", -1, layer.key);
+    visit(prefix + "attn_v.weight", -1, layer.value);
+    visit(prefix + "attn_output.weight", -1, layer.output);
+    if (layer.router.weight.data != nullptr) {
+      visit(prefix + "ffn_gate_inp.weight", -1, layer.router);
+      stack(prefix + "ffn_gate_exps.weight", layer.experts.gate);
+      stack(prefix + "ffn_up_exps.weight", layer.experts.up);
+      stack(prefix + "ffn_down_exps.weight", layer.experts.down);
+    } else {
+      visit(prefix + "ffn_gate.weight", -1, layer.gate);
+      visit(prefix + "ffn_up.weight", -1, layer.up);
+      visit(prefix + "ffn_down.weight", -1, layer.down);
+    }
+  }
+  const bool tied = weights.head.weight.data == weights.embedding.data;
+  visit(tied ? "token_embd.weight" : "output.weight", -1, weights.head);
+}
 
 Result<DecoderWeights> bind_decoder_weights(const WeightFile& file, const ArchSpec& spec) {
   WeightBinder bind(file);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -25,6 +26,7 @@ struct ExpertWeights {
 struct LayerWeights {
   TensorView attention_norm;         // (E)
   Linear query, key, value, output;  // (H·D, E) (K·D, E) (K·D, E) (E, H·D)
+  TensorView query_norm, key_norm;   // (D) of every head; no data: none
   TensorView ffn_norm;               // (E)
   Linear gate, up, down;             // (F, E) (F, E) (E, F); dense layers
   Linear router;                     // (X, E); layers of experts
@@ -77,6 +79,13 @@ class WeightBinder {
 
 // Binds the canonical names of the Llama-like families (GGUF's: token_embd, blk.N.attn_q, …).
 Result<DecoderWeights> bind_decoder_weights(const WeightFile& file, const ArchSpec& spec);
+
+// Every linear layer with the name of its tensor: "blk.0.attn_q.weight", …, "output.weight" (that
+// of the embedding where the model ties them). One of a stack of experts has the stack's name and
+// its number; others have -1.
+using LinearVisitor =
+    std::function<void(const std::string& name, std::int64_t expert, Linear& layer)>;
+void for_each_linear(DecoderWeights& weights, const LinearVisitor& visit);
 
 // What `file` lacks to be bound so: with a file that has metadata only, the tensors of a model.
 // Those that a model may do without (biases, a head of its own, rotary divisors) are not missing.

@@ -101,7 +101,7 @@ class ModelMaker {
     if (spec_.biases) matrix(prefix + ".bias", {outputs}, DType::kF32, 0.2);
   }
   // Around one, as trained ones are.
-  void norm(const std::string& name);
+  void norm(const std::string& name, std::int64_t width);
   static double fan_in(std::int64_t inputs) { return 1 / std::sqrt(static_cast<double>(inputs)); }
   std::uint64_t seed() { return spec_.seed * 0x9E3779B97F4A7C15u + ++tensors_; }
 
@@ -111,18 +111,18 @@ class ModelMaker {
   std::shared_ptr<WeightFile> file_ = std::make_shared<WeightFile>();
 };
 
-void ModelMaker::norm(const std::string& name) {
-  matrix(name, {spec_.width}, DType::kF32, 0.1);
+void ModelMaker::norm(const std::string& name, std::int64_t width) {
+  matrix(name, {width}, DType::kF32, 0.1);
   auto* values = reinterpret_cast<float*>(const_cast<std::byte*>(file_->find(name)->data));
-  for (std::int64_t i = 0; i < spec_.width; ++i) values[i] += 1;
+  for (std::int64_t i = 0; i < width; ++i) values[i] += 1;
 }
 
 void ModelMaker::add_metadata() {
   Metadata& metadata = file_->metadata;
-  const auto u32 = [&metadata](const char* key, std::int64_t value) {
-    metadata.set_u32(std::string("llama.") + key, static_cast<std::uint32_t>(value));
+  const auto u32 = [&metadata, this](const char* key, std::int64_t value) {
+    metadata.set_u32(spec_.architecture + "." + key, static_cast<std::uint32_t>(value));
   };
-  metadata.set_string("general.architecture", "llama");
+  metadata.set_string("general.architecture", spec_.architecture);
   metadata.set_string("general.name", "random");
   u32("vocab_size", spec_.vocab);
   u32("context_length", spec_.context_length);
@@ -136,12 +136,13 @@ void ModelMaker::add_metadata() {
     u32("attention.value_length", value_width_);
   }
   if (spec_.window > 0) u32("attention.sliding_window", spec_.window);
-  metadata.set_f32("llama.attention.layer_norm_rms_epsilon", spec_.norm_epsilon);
+  metadata.set_f32(spec_.architecture + ".attention.layer_norm_rms_epsilon", spec_.norm_epsilon);
   u32("rope.dimension_count", spec_.rope_width > 0 ? spec_.rope_width : head_width_);
-  metadata.set_f32("llama.rope.freq_base", static_cast<float>(spec_.rope_base));
+  metadata.set_f32(spec_.architecture + ".rope.freq_base", static_cast<float>(spec_.rope_base));
   if (spec_.rope_linear_factor > 0) {
-    metadata.set_string("llama.rope.scaling.type", "linear");
-    metadata.set_f32("llama.rope.scaling.factor", static_cast<float>(spec_.rope_linear_factor));
+    metadata.set_string(spec_.architecture + ".rope.scaling.type", "linear");
+    metadata.set_f32(spec_.architecture + ".rope.scaling.factor",
+                     static_cast<float>(spec_.rope_linear_factor));
   }
   if (spec_.experts > 0) {
     u32("expert_count", spec_.experts);
@@ -161,12 +162,16 @@ void ModelMaker::add_experts(const std::string& prefix) {
 void ModelMaker::add_layer(std::int64_t layer) {
   const std::string prefix = fmt::format("blk.{}.", layer);
   const std::int64_t width = spec_.width;
-  norm(prefix + "attn_norm.weight");
+  norm(prefix + "attn_norm.weight", width);
   linear(prefix + "attn_q", spec_.heads * head_width_, width);
   linear(prefix + "attn_k", spec_.kv_heads * head_width_, width);
   linear(prefix + "attn_v", spec_.kv_heads * value_width_, width);
   linear(prefix + "attn_output", width, spec_.heads * value_width_);
-  norm(prefix + "ffn_norm.weight");
+  if (spec_.architecture == "qwen3") {
+    norm(prefix + "attn_q_norm.weight", head_width_);
+    norm(prefix + "attn_k_norm.weight", head_width_);
+  }
+  norm(prefix + "ffn_norm.weight", width);
   if (spec_.experts > 0) {
     add_experts(prefix);
     return;
@@ -194,7 +199,7 @@ std::shared_ptr<WeightFile> ModelMaker::make() {
                       {DType::kF32, {pairs}, reinterpret_cast<const std::byte*>(divisors)});
   }
   for (std::int64_t layer = 0; layer < spec_.layers; ++layer) add_layer(layer);
-  norm("output_norm.weight");
+  norm("output_norm.weight", spec_.width);
   if (!spec_.tied) matrix("output.weight", {spec_.vocab, spec_.width}, outer, spread);
   return file_;
 }

@@ -22,6 +22,7 @@
 namespace bantam::support {
 
 struct RandomModelSpec {
+  std::string architecture = "llama";  // or "qwen3"
   std::int64_t vocab = 320;
   std::int64_t width = 64;
   std::int64_t layers = 2;

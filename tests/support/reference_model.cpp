@@ -29,8 +29,14 @@ const TensorView& tensor(const WeightFile& file, const std::string& name) {
   return *found;
 }
 
+std::string full_key(const WeightFile& file, const std::string& key) {
+  const auto architecture = file.metadata.string("general.architecture");
+  CHECK(architecture.has_value());
+  return *architecture + "." + key;
+}
+
 double number(const WeightFile& file, const std::string& key, double otherwise) {
-  const auto found = file.metadata.number_or("llama." + key, otherwise, -1e300, 1e300);
+  const auto found = file.metadata.number_or(full_key(file, key), otherwise, -1e300, 1e300);
   CHECK(found.has_value(), "{}", found.error().to_string());
   return *found;
 }
@@ -40,7 +46,7 @@ std::int64_t integer(const WeightFile& file, const std::string& key, std::int64_
 }
 
 std::int64_t required(const WeightFile& file, const std::string& key) {
-  CHECK(file.metadata.contains("llama." + key), "no key llama.{}", key);
+  CHECK(file.metadata.contains(full_key(file, key)), "no key {}", full_key(file, key));
   return integer(file, key, 0);
 }
 
@@ -116,6 +122,7 @@ ReferenceModel::ReferenceModel(const WeightFile& file) {
   window_ = integer(file, "attention.sliding_window", 0);
   experts_used_ = integer(file, "expert_used_count", 1);
   epsilon_ = number(file, "attention.layer_norm_rms_epsilon", 1e-5);
+  half_split_ = file.metadata.string_or("general.architecture", "") == "qwen3";
   read_rope(file);
 
   for (std::int64_t l = 0; l < required(file, "block_count"); ++l) {
@@ -127,6 +134,10 @@ ReferenceModel::ReferenceModel(const WeightFile& file) {
     layer.key = linear<Matrix>(file, prefix + "attn_k");
     layer.value = linear<Matrix>(file, prefix + "attn_v");
     layer.output = linear<Matrix>(file, prefix + "attn_output");
+    if (half_split_) {
+      layer.query_norm = decoded(tensor(file, prefix + "attn_q_norm.weight"));
+      layer.key_norm = decoded(tensor(file, prefix + "attn_k_norm.weight"));
+    }
     const std::int64_t experts = integer(file, "expert_count", 0);
     if (experts == 0) {
       layer.experts.push_back({linear<Matrix>(file, prefix + "ffn_gate"),
@@ -157,7 +168,7 @@ void ReferenceModel::read_rope(const WeightFile& file) {
     CHECK(by.size() == rope_angle_.size());
     for (std::size_t i = 0; i < by.size(); ++i) rope_angle_[i] /= by[i];
   }
-  const auto type = file.metadata.string_or("llama.rope.scaling.type", "none");
+  const auto type = file.metadata.string_or(full_key(file, "rope.scaling.type"), "none");
   CHECK(type.has_value());
   const double factor = number(file, "rope.scaling.factor", 1);
   if (*type == "linear") {
@@ -185,13 +196,14 @@ void ReferenceModel::read_rope(const WeightFile& file) {
   }
 }
 
-// Turns each adjacent pair of the rotated part of every head.
+// Turns each pair of the rotated part of every head: neighbours, or half of it apart.
 void ReferenceModel::rotate(Vector& x, std::int64_t position) const {
   for (std::size_t head = 0; head < x.size(); head += static_cast<std::size_t>(key_width_)) {
     for (std::size_t i = 0; i < rope_angle_.size(); ++i) {
       const double angle = static_cast<double>(position) * rope_angle_[i];
       const double c = rope_size_ * std::cos(angle), s = rope_size_ * std::sin(angle);
-      double &a = x[head + 2 * i], &b = x[head + 2 * i + 1];
+      double& a = x[head + (half_split_ ? i : 2 * i)];
+      double& b = x[head + (half_split_ ? i + rope_angle_.size() : 2 * i + 1)];
       const double turned = a * c - b * s;
       b = a * s + b * c;
       a = turned;
@@ -207,10 +219,18 @@ Vector ReferenceModel::normalized(const Vector& x, const Vector& weight) const {
   return y;
 }
 
+void ReferenceModel::norm_heads(Vector& x, const Vector& weight) const {
+  if (weight.empty()) return;
+  for (auto head = x.begin(); head != x.end(); head += key_width_)
+    std::ranges::copy(normalized(Vector(head, head + key_width_), weight), head);
+}
+
 // Adds one position to the cache, whose size is its number, and attends to it and those before.
 Vector ReferenceModel::attend(const Layer& layer, const Vector& x, Cache& cache) const {
   const auto position = static_cast<std::int64_t>(cache.keys.size());
   Vector query = product(layer.query, x), key = product(layer.key, x);
+  norm_heads(query, layer.query_norm);
+  norm_heads(key, layer.key_norm);
   rotate(query, position);
   rotate(key, position);
   cache.keys.push_back(std::move(key));

@@ -1,10 +1,11 @@
-// The Llama family in double precision and plain loops: what every faster path is compared with.
+// The Llama family, and Qwen3, in double precision and plain loops: what every faster path is
+// compared with.
 //
 // Written from the formulas of the papers (RMSNorm, Zhang and Sennrich 2019; rotary embedding, Su
 // et al. 2021, on adjacent pairs; its linear scaling, Chen et al. 2023, and YaRN, Peng et al. 2023;
 // grouped queries, Ainslie et al. 2023; SwiGLU, Shazeer 2020; mixture of experts, Jiang et al.
-// 2024), with nothing from nn/ or models/. Weights are decoded by codec/ and then exact.
-// Slow: about a nanosecond a weight and token.
+// 2024; norms of queries and keys, Henry et al. 2020), with nothing from nn/ or models/. Weights
+// are decoded by codec/ and then exact. Slow: about a nanosecond a weight and token.
 #pragma once
 
 #include <cstdint>
@@ -44,6 +45,7 @@ class ReferenceModel {
   };
   struct Layer {
     Vector attention_norm, ffn_norm;
+    Vector query_norm, key_norm;  // empty: none
     Matrix query, key, value, output;
     Matrix router;  // empty where there is one expert, the dense feed-forward
     std::vector<Expert> experts;
@@ -56,14 +58,16 @@ class ReferenceModel {
   Vector attend(const Layer& layer, const Vector& x, Cache& cache) const;
   Vector feed_forward(const Layer& layer, const Vector& x) const;
   Vector head_logits(const Vector& x) const;
+  void norm_heads(Vector& x, const Vector& weight) const;
   void rotate(Vector& x, std::int64_t position) const;
   Vector normalized(const Vector& x, const Vector& weight) const;
   void read_rope(const WeightFile& file);
 
   std::int64_t vocab_, width_, heads_, kv_heads_, key_width_, value_width_, window_, experts_used_;
   double epsilon_;
-  Vector rope_angle_;     // radians a position, of each pair
-  double rope_size_ = 1;  // of the rotated part (YaRN)
+  bool half_split_ = false;  // the pairs that turn lie half a head apart (Qwen3)
+  Vector rope_angle_;        // radians a position, of each pair
+  double rope_size_ = 1;     // of the rotated part (YaRN)
   Matrix embedding_, head_;
   Vector output_norm_;
   std::vector<Layer> layers_;

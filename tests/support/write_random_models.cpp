@@ -20,6 +20,7 @@ std::vector<std::pair<std::string, RandomModelSpec>> models() {
   RandomModelSpec experts{.experts = 4, .experts_used = 2};
   RandomModelSpec tied_divisors{.tied = true, .rope_divisors = true};
   RandomModelSpec f16 = dense, q8_0 = dense, q4_0 = dense, q4_k{.width = 256, .ffn_width = 512};
+  RandomModelSpec qwen3{.architecture = "qwen3", .head_width = 32, .tied = true, .rope_base = 1e6};
   f16.dtype = DType::kF16;
   q8_0.dtype = DType::kQ8_0;
   q4_0.dtype = DType::kQ4_0;
@@ -29,7 +30,7 @@ std::vector<std::pair<std::string, RandomModelSpec>> models() {
   return {{"dense-F32", dense},     {"odd-heads-F32", odd_heads}, {"wide-heads-F32", wide_heads},
           {"experts-F32", experts}, {"tied-F32", tied_divisors},  {"dense-F16", f16},
           {"dense-Q8_0", q8_0},     {"dense-Q4_0", q4_0},         {"dense-Q4_K", q4_k},
-          {"dense-Q6_K", q6_k}};
+          {"dense-Q6_K", q6_k},     {"qwen3-F32", qwen3}};
 }
 
 }  // namespace
