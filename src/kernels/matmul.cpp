@@ -34,10 +34,10 @@ struct Job {
   std::int64_t first_unit = 0;   // of all jobs' units, this job's first
 };
 
-Job plan(const KernelTable& kernels, const MatmulOutput& output) {
+Job plan(const KernelTable& kernels, const MatmulOutput& output, MatmulMode mode) {
   const DType type = output.weight.dtype;
   Job job{.output = &output};
-  job.integer = find_integer_dot(kernels, type);
+  if (mode == MatmulMode::kServing) job.integer = find_integer_dot(kernels, type);
   if (job.integer != nullptr) return job;
   job.floats = find_float_dot(kernels, type);
   if (job.floats != nullptr) return job;
@@ -129,14 +129,14 @@ bool has_kernel(DType type) {
 }
 
 void matmul(const KernelTable& kernels, ThreadPool& pool, Arena& scratch, FloatTensor x,
-            std::span<const MatmulOutput> outputs) {
+            std::span<const MatmulOutput> outputs, MatmulMode mode) {
   if (x.shape.rows() == 0) return;
   std::vector<Job> jobs;
   std::int64_t units = 0;
   bool integers = false, decoded = false;
   for (const MatmulOutput& output : outputs) {
     check(x, output);
-    jobs.push_back(plan(kernels, output));
+    jobs.push_back(plan(kernels, output, mode));
     jobs.back().first_unit = units;
     units += units_of(output);
     integers = integers || jobs.back().integer != nullptr;

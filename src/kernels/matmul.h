@@ -28,11 +28,15 @@ struct MatmulOutput {
   std::int64_t out_stride = 0;  // floats between rows, at least N
 };
 
+// kServing: as above. kFloats: every packed weight is decoded to floats and multiplied as an F32
+// one; slow, and what the integer products are compared with.
+enum class MatmulMode : std::uint8_t { kServing, kFloats };
+
 // x is (T, K); all weights have the same K. Several outputs share one packing of the activations
 // (q, k and v; gate and up). Scratch is taken from the arena and not given back. CHECKs the shapes,
 // and that every dtype has a codec: loaders refuse others (codec.h, decoder_for).
 void matmul(const KernelTable& kernels, ThreadPool& pool, Arena& scratch, FloatTensor x,
-            std::span<const MatmulOutput> outputs);
+            std::span<const MatmulOutput> outputs, MatmulMode mode = MatmulMode::kServing);
 
 // Whether weights of this dtype are multiplied as integers.
 bool has_integer_dot(DType type);

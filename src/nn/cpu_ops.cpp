@@ -18,8 +18,8 @@ const float* floats_of(const TensorView& view) {
 
 }  // namespace
 
-CpuOps::CpuOps(const KernelTable& kernels, ThreadPool& pool, Arena& arena)
-    : kernels_(kernels), pool_(pool), arena_(arena) {}
+CpuOps::CpuOps(const KernelTable& kernels, ThreadPool& pool, Arena& arena, MatmulMode mode)
+    : kernels_(kernels), pool_(pool), arena_(arena), mode_(mode) {}
 
 FloatTensor CpuOps::make(const Shape& shape) { return arena_.alloc_floats(shape); }
 
@@ -43,7 +43,7 @@ FloatTensor CpuOps::linear(const FloatTensor& x, const Linear& layer) {
 std::vector<FloatTensor> CpuOps::linears(const FloatTensor& x,
                                          std::span<const Linear* const> layers) {
   const std::int64_t tokens = x.shape[0];
-  std::vector<FloatTensor> results;
+  std::vector<FloatTensor> results, inner;  // inner: x Aᵀ of the layers that have an adapter
   std::vector<MatmulOutput> outputs;
   for (const Linear* layer : layers) {
     CHECK(layer->weight.shape.rank() == 2 && layer->weight.shape[1] == x.shape[1], "{} times {}",
@@ -53,16 +53,37 @@ std::vector<FloatTensor> CpuOps::linears(const FloatTensor& x,
         {.weight = layer->weight, .out = results.back().data, .out_stride = layer->outputs()});
   }
   const Arena::Mark mark = arena_.mark();
-  matmul(kernels_, pool_, arena_, x, outputs);
-  arena_.rewind(mark);
+  for (const Linear* layer : layers) {
+    if (!layer->low_rank.present()) continue;
+    const std::int64_t rank = layer->low_rank.a.shape[0];
+    inner.push_back(make(Shape{tokens, rank}));
+    outputs.push_back({.weight = layer->low_rank.a, .out = inner.back().data, .out_stride = rank});
+  }
+  matmul(kernels_, pool_, arena_, x, outputs, mode_);
+  std::size_t next = 0;
   for (std::size_t i = 0; i < layers.size(); ++i) {
+    if (layers[i]->low_rank.present()) add_low_rank(inner[next++], layers[i]->low_rank, results[i]);
     if (layers[i]->bias.data == nullptr) continue;
     const float* bias = floats_of(layers[i]->bias);
     for_each_row(pool_, tokens, layers[i]->outputs(), [&](std::int64_t t) {
       kernels_.add(results[i].row(t), bias, results[i].row(t), layers[i]->outputs());
     });
   }
+  arena_.rewind(mark);
   return results;
+}
+
+void CpuOps::add_low_rank(const FloatTensor& inner, const LowRank& low_rank,
+                          const FloatTensor& result) {
+  const std::int64_t outputs = result.shape.last();
+  const FloatTensor outer = make(result.shape);
+  const MatmulOutput output{.weight = low_rank.b, .out = outer.data, .out_stride = outputs};
+  matmul(kernels_, pool_, arena_, inner, {&output, 1}, mode_);
+  const float* gain = low_rank.gain.data == nullptr ? nullptr : floats_of(low_rank.gain);
+  for_each_row(pool_, result.shape.rows(), outputs, [&](std::int64_t t) {
+    kernels_.add_scaled(outer.row(t), low_rank.scale, result.row(t), outputs);
+    if (gain != nullptr) kernels_.multiply(result.row(t), gain, result.row(t), outputs);
+  });
 }
 
 FloatTensor CpuOps::rms_norm(const FloatTensor& x, const TensorView& weight, float epsilon) {

@@ -6,6 +6,7 @@
 
 #include "base/thread_pool.h"
 #include "kernels/kernels.h"
+#include "kernels/matmul.h"
 #include "nn/ops.h"
 #include "tensor/arena.h"
 
@@ -15,7 +16,8 @@ namespace bantam {
 // three arguments; use from the thread that owns the pool.
 class CpuOps final : public Ops {
  public:
-  CpuOps(const KernelTable& kernels, ThreadPool& pool, Arena& arena);
+  CpuOps(const KernelTable& kernels, ThreadPool& pool, Arena& arena,
+         MatmulMode mode = MatmulMode::kServing);
 
   FloatTensor embed(const TensorView& table, std::span<const std::int32_t> ids) override;
   FloatTensor linear(const FloatTensor& x, const Linear& layer) override;
@@ -39,6 +41,8 @@ class CpuOps final : public Ops {
 
  private:
   FloatTensor make(const Shape& shape);
+  // result = gain · (result + scale · inner Bᵀ); inner is x Aᵀ.
+  void add_low_rank(const FloatTensor& inner, const LowRank& low_rank, const FloatTensor& result);
   // Cosines, then sines, of each position: (T, 2, D/2). Valid until the next call with this table.
   const float* angles_of(const RopeTable& table, std::span<const std::int64_t> positions);
 
@@ -52,6 +56,7 @@ class CpuOps final : public Ops {
   const KernelTable& kernels_;
   ThreadPool& pool_;
   Arena& arena_;
+  MatmulMode mode_;
   std::vector<Arena::Mark> scopes_;
   std::vector<Angles> angles_;
 };

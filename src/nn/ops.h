@@ -34,10 +34,21 @@
 
 namespace bantam {
 
-// y = x Wᵀ + b.
+// What an adapter adds to a layer: scale · (x Aᵀ) Bᵀ (Hu et al., "LoRA", 2021).
+struct LowRank {
+  TensorView a;     // (r, in); any dtype that has a codec; no data: there is no adapter
+  TensorView b;     // (out, r)
+  TensorView gain;  // (out) F32 or no data: what the sum of both is multiplied by before the bias
+                    // ("DoRA": magnitude / row norm of the adapted weight)
+  float scale = 1;  // alpha / r
+  bool present() const { return a.data != nullptr; }
+};
+
+// y = x Wᵀ + b, and what an adapter makes of it: gain · (x Wᵀ + scale · (x Aᵀ) Bᵀ) + b.
 struct Linear {
   TensorView weight;  // (out, in), any dtype
   TensorView bias;    // (out) F32, or no data
+  LowRank low_rank = {};
   std::int64_t outputs() const { return weight.shape[0]; }
 };
 
