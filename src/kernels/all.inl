@@ -13,6 +13,8 @@
 #include "kernels/rowwise.inl"
 #include "kernels/kv_formats.inl"
 #include "kernels/attention.inl"
+#include "kernels/product.inl"
+#include "kernels/gradients.inl"
 #include "kernels/peaks.inl"
 #include "kernels/table.inl"
 // clang-format on

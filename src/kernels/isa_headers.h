@@ -14,7 +14,9 @@
 #include <string_view>
 
 #include "kernels/attention.h"
+#include "kernels/gradients.h"
 #include "kernels/kernels.h"
 #include "kernels/peaks.h"
+#include "kernels/product.h"
 #include "tensor/dtype.h"
 #include "tensor/storage_types_iqk.h"

@@ -4,8 +4,8 @@
 // tokens, rows or sequences are computed in the same call, nor on the thread count, nor on the
 // instruction set: all tables give the same bits. Float sums run over sixteen lanes (element i
 // belongs to lane i % 16, each lane is a chain of fused multiply-adds in order of i) that are added
-// in halves: lane l with l + 8, then + 4, + 2, + 1. (Attention has an order of its own:
-// attention.h.) Integer sums are exact. exp, tanh and the rest
+// in halves: lane l with l + 8, then + 4, + 2, + 1. (Attention and the products of training have
+// orders of their own: attention.h, product.h.) Integer sums are exact. exp, tanh and the rest
 // are our own polynomials made of the same fused operations. (The sign and payload of a NaN are
 // not part of the promise; that there is one, is.)
 //
@@ -112,6 +112,9 @@ struct KvFormat {
 
 // Some queries, a KV head and some positions, as attention.h hands them to the table.
 struct AttentionSpan;
+// A block of a product, as product.h hands it to the table.
+struct FloatProduct;
+struct AdamwStep;  // gradients.h
 
 struct KernelTable {
   std::string_view name;  // "avx512vnni": what BANTAM_ISA takes
@@ -149,6 +152,23 @@ struct KernelTable {
   std::span<const KvFormat> kv_formats;
   void (*attend)(const AttentionSpan& span, float* scratch);
   void (*merge)(const AttentionSpan& span, float* scratch);
+
+  // --- product.h
+  void (*multiply_block)(const FloatProduct& block, float* scratch);
+
+  // --- gradients.h says what they compute. n counts floats.
+  float (*rms_norm_backward)(const float* x, const float* weight, float epsilon, const float* dy,
+                             float* dx, std::int64_t n);
+  void (*add_product)(const float* a, const float* b, float factor, float* inout, std::int64_t n);
+  float (*dot)(const float* a, const float* b, std::int64_t n);
+  void (*activate_backward[kActivations])(const float* x, const float* dy, float* dx,
+                                          std::int64_t n);
+  void (*gated_backward[kActivations])(const float* gate, const float* up, const float* dy,
+                                       float* d_gate, float* d_up, std::int64_t n);
+  void (*softmax_backward)(const float* p, float factor, float* dp, std::int64_t n);
+  void (*exponential_shifted)(float* x, float shift, float factor, std::int64_t n);
+  void (*adamw)(const AdamwStep& step, const float* gradients, float* first, float* second,
+                float* values, std::int64_t n);
 
   // --- peaks.h
   PeakLoops peaks;

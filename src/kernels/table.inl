@@ -78,6 +78,17 @@ constexpr KernelTable make_table(std::string_view name) {
       .kv_formats = kKvFormats,
       .attend = attend,
       .merge = merge,
+      .multiply_block = multiply_block,
+      .rms_norm_backward = rms_norm_backward,
+      .add_product = add_product,
+      .dot = dot,
+      .activate_backward = {activate_backward<Silu>, activate_backward<Gelu>,
+                            activate_backward<GeluTanh>, activate_backward<Relu>},
+      .gated_backward = {gated_backward<Silu>, gated_backward<Gelu>, gated_backward<GeluTanh>,
+                         gated_backward<Relu>},
+      .softmax_backward = softmax_backward,
+      .exponential_shifted = exponential_shifted,
+      .adamw = adamw,
       .peaks = {.int8 = peak_int8, .bf16 = peak_widened_bf16, .f32 = peak_f32, .read = peak_read},
   };
 }

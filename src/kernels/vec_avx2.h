@@ -60,6 +60,7 @@ inline Floats mul(const Floats& x, const Floats& y) {
 inline Floats div(const Floats& x, const Floats& y) {
   return {_mm256_div_ps(x.a, y.a), _mm256_div_ps(x.b, y.b)};
 }
+inline Floats square_root(const Floats& x) { return {_mm256_sqrt_ps(x.a), _mm256_sqrt_ps(x.b)}; }
 inline Floats fma(const Floats& x, const Floats& y, const Floats& z) {
   return {_mm256_fmadd_ps(x.a, y.a, z.a), _mm256_fmadd_ps(x.b, y.b, z.b)};
 }

@@ -39,6 +39,7 @@ inline Floats add(const Floats& a, const Floats& b) { return {_mm512_add_ps(a.v,
 inline Floats sub(const Floats& a, const Floats& b) { return {_mm512_sub_ps(a.v, b.v)}; }
 inline Floats mul(const Floats& a, const Floats& b) { return {_mm512_mul_ps(a.v, b.v)}; }
 inline Floats div(const Floats& a, const Floats& b) { return {_mm512_div_ps(a.v, b.v)}; }
+inline Floats square_root(const Floats& x) { return {_mm512_sqrt_ps(x.v)}; }
 inline Floats fma(const Floats& a, const Floats& b, const Floats& c) {
   return {_mm512_fmadd_ps(a.v, b.v, c.v)};
 }

@@ -63,6 +63,11 @@ inline Floats mul(const Floats& x, const Floats& y) {
   for (int i = 0; i < 4; ++i) r.v[i] = vmulq_f32(x.v[i], y.v[i]);
   return r;
 }
+inline Floats square_root(const Floats& x) {
+  Floats r;
+  for (int i = 0; i < 4; ++i) r.v[i] = vsqrtq_f32(x.v[i]);
+  return r;
+}
 inline Floats div(const Floats& x, const Floats& y) {
   Floats r;
   for (int i = 0; i < 4; ++i) r.v[i] = vdivq_f32(x.v[i], y.v[i]);

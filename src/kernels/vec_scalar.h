@@ -15,7 +15,7 @@ inline constexpr int kThinTokens = 4, kPanelVectors = 1, kWideTokens = 2;
 inline constexpr int kFloatRows = 2, kFloatTokens = 2;
 // Independent sums that keep the multipliers busy and fit the registers (peaks.inl).
 inline constexpr int kPeakChains = 2;
-// Rows and vectors of a tile of attention (attention.inl).
+// Rows and vectors of a tile of float products (attention.inl, product.inl).
 inline constexpr int kAttentionRows = 2, kAttentionVectors = 1;
 
 struct Floats {
@@ -80,6 +80,11 @@ inline Floats div(const Floats& a, const Floats& b) {
 inline Floats fma(const Floats& a, const Floats& b, const Floats& c) {
   Floats r;
   for (int i = 0; i < 16; ++i) r.v[i] = std::fma(a.v[i], b.v[i], c.v[i]);
+  return r;
+}
+inline Floats square_root(const Floats& x) {  // correctly rounded
+  Floats r;
+  for (int i = 0; i < 16; ++i) r.v[i] = std::sqrt(x.v[i]);
   return r;
 }
 // The second operand unless the first is greater (less): so b where either is NaN.
