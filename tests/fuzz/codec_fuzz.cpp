@@ -1,7 +1,9 @@
 // LINK: bantam_codec
 //
 // Codecs: any bytes decode, any floats encode, and finite floats stay finite. The first byte picks
-// the type, the second whether there is importance.
+// the type, the second whether there is importance. Bytes that are too few for a block of floats
+// are taken again from the start: a small input reaches every encoder.
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -14,9 +16,14 @@
 
 namespace {
 
-std::vector<float> floats_of(const std::uint8_t* data, std::size_t count) {
+std::vector<float> floats_of(std::span<const std::uint8_t> data, std::size_t first,
+                             std::size_t count) {
   std::vector<float> floats(count);
-  if (count > 0) std::memcpy(floats.data(), data, count * sizeof(float));
+  for (std::size_t i = 0; i < count; ++i) {
+    std::uint8_t bytes[sizeof(float)];
+    for (std::uint8_t& byte : bytes) byte = data[first++ % data.size()];
+    std::memcpy(&floats[i], bytes, sizeof bytes);
+  }
   return floats;
 }
 
@@ -30,7 +37,7 @@ bool all_finite(std::span<const float> values) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace bantam;
-  if (size < 2) return 0;
+  if (size < 3) return 0;
   const DTypeInfo& info = all_dtypes()[data[0] % all_dtypes().size()];
   const bool weighted = data[1] % 2 == 1;
   const Codec* codec = find_codec(info.type);
@@ -45,10 +52,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (codec->encode == nullptr) return 0;
 
   const std::size_t share = size / sizeof(float) / (weighted ? 2 : 1);
-  const std::size_t count = share / info.block_elements * info.block_elements;
-  const std::vector<float> in = floats_of(data, count);
+  const std::size_t blocks = std::max<std::size_t>(1, share / info.block_elements);
+  const std::size_t count = blocks * info.block_elements;
+  const std::vector<float> in = floats_of({data, size}, 0, count);
   const std::vector<float> importance =
-      floats_of(data + count * sizeof(float), weighted ? count : 0);
+      floats_of({data, size}, count * sizeof(float), weighted ? count : 0);
   std::vector<std::byte> row(row_bytes(info.type, count).value());
   codec->encode(in, importance, row.data());
   out.resize(count);
