@@ -19,7 +19,7 @@ skip() {
   exit 0
 }
 command -v qemu-aarch64 >/dev/null || skip "qemu-user is not installed"
-logged build/arm64-root.log timeout 120 tools/arm64_sysroot.sh "$root" ||
+logged build/arm64-root.log timeout 400 tools/arm64_sysroot.sh "$root" ||
   skip "Debian's arm64 libraries cannot be fetched, see build/arm64-root.log"
 
 say "Building (build/aarch64)"
