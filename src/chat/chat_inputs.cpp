@@ -35,8 +35,10 @@ class MessageImporter {
   Result<Value> import(const std::vector<Message>& messages) {
     std::vector<Value> items;
     items.reserve(messages.size());
-    for (std::size_t i = 0; i < messages.size(); ++i)
+    for (std::size_t i = 0; i < messages.size(); ++i) {
+      said_ = jinja::kMessage + static_cast<jinja::Origin>(i);
       items.push_back(TRY(import(messages[i], fmt::format("/messages/{}", i))));
+    }
     return list(std::move(items));
   }
 
@@ -46,16 +48,21 @@ class MessageImporter {
   Result<Value> import(const Message& message, const std::string& where) {
     if (message.role.empty()) return invalid(where + "/role", "a message needs a role");
     Entries entries;
-    add(entries, "role", TRY(text(message.role, where + "/role", !is_usual_role(message.role))));
+    add(entries, "role",
+        TRY(text(message.role, where + "/role",
+                 is_usual_role(message.role) ? jinja::kTemplate : jinja::kCaller)));
     // Templates add contents to strings; one that is absent is an empty one to them.
-    add(entries, "content", TRY(text(message.content.value_or(""), where + "/content")));
+    add(entries, "content", TRY(text(message.content.value_or(""), where + "/content", said_)));
     if (message.reasoning)
-      add(entries, shape_.reasoning_key, TRY(text(*message.reasoning, where + "/reasoning")));
+      add(entries, shape_.reasoning_key,
+          TRY(text(*message.reasoning, where + "/reasoning", said_)));
     if (!message.tool_calls.empty())
       add(entries, "tool_calls", TRY(import_calls(message.tool_calls, where + "/tool_calls")));
     if (!message.tool_call_id.empty())
-      add(entries, "tool_call_id", TRY(text(message.tool_call_id, where + "/tool_call_id")));
-    if (!message.name.empty()) add(entries, "name", TRY(text(message.name, where + "/name")));
+      add(entries, "tool_call_id",
+          TRY(text(message.tool_call_id, where + "/tool_call_id", jinja::kCaller)));
+    if (!message.name.empty())
+      add(entries, "name", TRY(text(message.name, where + "/name", jinja::kCaller)));
     return dict(std::move(entries));
   }
 
@@ -65,9 +72,9 @@ class MessageImporter {
       const ToolCall& call = calls[i];
       const std::string place = fmt::format("{}/{}", where, i);
       Entries function, entries;
-      add(function, "name", TRY(text(call.name, place + "/function/name")));
+      add(function, "name", TRY(text(call.name, place + "/function/name", said_)));
       add(function, "arguments", TRY(import_arguments(call.arguments, place)));
-      if (!call.id.empty()) add(entries, "id", TRY(text(call.id, place + "/id")));
+      if (!call.id.empty()) add(entries, "id", TRY(text(call.id, place + "/id", jinja::kCaller)));
       add(entries, "type", Value::literal("function"));
       add(entries, "function", TRY(dict(std::move(function))));
       items.push_back(TRY(dict(std::move(entries))));
@@ -78,19 +85,19 @@ class MessageImporter {
   // What a model wrote as arguments need not be JSON; then the template gets it as it is.
   Result<Value> import_arguments(const std::string& arguments, const std::string& place) {
     const std::string where = place + "/function/arguments";
-    if (shape_.arguments_as_text) return text(arguments, where);
+    if (shape_.arguments_as_text) return text(arguments, where, said_);
     if (arguments.empty()) return dict({});
     const Result<Json> json = parse_json(arguments);
-    if (!json || !json->is_object()) return text(arguments, where);
-    return jinja::from_json(*json, true, where);
+    if (!json || !json->is_object()) return text(arguments, where, said_);
+    return jinja::from_json(*json, said_, where);
   }
 
   static Result<Value> text(std::string_view bytes, const std::string& where,
-                            bool from_input = true) {
+                            jinja::Origin origin) {
     if (!is_valid_utf8(bytes))
       return invalid(where,
                      fmt::format("text that is not UTF-8 at byte {}", first_invalid_utf8(bytes)));
-    return Value(jinja::make_text(std::string(bytes), from_input));
+    return Value(jinja::make_text(std::string(bytes), origin));
   }
 
   static void add(Entries& entries, std::string_view key, Value value) {
@@ -110,6 +117,7 @@ class MessageImporter {
 
   const MessageShape shape_;
   jinja::Budget budget_;
+  jinja::Origin said_ = jinja::kCaller;  // of the message at hand
 };
 
 }  // namespace

@@ -14,8 +14,9 @@ struct MessageShape {
   std::string_view reasoning_key = "reasoning_content";
 };
 
-// The list "messages". All text in it is marked as the caller's, but for roles of everyday use and
-// the keys, which are ours. Errors: "invalid_param" with the JSON pointer.
+// The list "messages". All text in it is marked: contents, thinking and tool calls with their
+// message, names and ids as the caller's; but for roles of everyday use and the keys, which are
+// ours. Errors: "invalid_param" with the JSON pointer.
 Result<jinja::Value> message_list(const std::vector<Message>& messages, const MessageShape& shape);
 
 // Bytes of text in the messages: what the limits of a render grow with.

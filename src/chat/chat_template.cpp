@@ -125,6 +125,22 @@ std::unexpected<Error> no_template() {
                     "needs none"});
 }
 
+// The text and its marks; ranges of different messages that touch are one range of input.
+RenderedPrompt marked(const jinja::Text& text) {
+  RenderedPrompt prompt{.text = text.bytes, .input_ranges = {}};
+  prompt.input_ranges.reserve(text.input.size());
+  for (const jinja::Span& span : text.input) {
+    if (!prompt.input_ranges.empty() && prompt.input_ranges.back().end == span.begin) {
+      prompt.input_ranges.back().end = span.end;
+    } else {
+      prompt.input_ranges.push_back({span.begin, span.end});
+    }
+    if (span.origin >= jinja::kMessage)
+      prompt.said.push_back({{span.begin, span.end}, span.origin - jinja::kMessage});
+  }
+  return prompt;
+}
+
 std::string joined(const std::vector<std::string>& names) {
   std::string out;
   for (const std::string& name : names) out += (out.empty() ? "" : ", ") + name;
@@ -225,6 +241,11 @@ Result<RenderedPrompt> ChatTemplate::render(const ChatRequest& request,
   return render_with(choose(request), request, now);
 }
 
+Result<RenderedPrompt> ChatTemplate::render_conversation(const ChatRequest& request,
+                                                         const std::optional<std::tm>& now) const {
+  return render_with(choose(request), request, now, false);
+}
+
 Result<void> ChatTemplate::add_arguments(const Json& arguments,
                                          std::vector<Variable>& variables) const {
   if (arguments.is_null()) return {};
@@ -238,13 +259,14 @@ Result<void> ChatTemplate::add_arguments(const Json& arguments,
                      fmt::format("the model's chat template has no argument {}; it has: {}",
                                  quoted(name), joined(arguments_).substr(0, 400)));
     const std::string where = fmt::format("{}/{}", kArguments, name);
-    variables.emplace_back(name, TRY(jinja::from_json(value, true, where)));
+    variables.emplace_back(name, TRY(jinja::from_json(value, jinja::kCaller, where)));
   }
   return {};
 }
 
 Result<RenderedPrompt> ChatTemplate::render_with(const Variant& variant, const ChatRequest& request,
-                                                 const std::optional<std::tm>& now) const {
+                                                 const std::optional<std::tm>& now,
+                                                 bool generation_prompt) const {
   const MessageShape shape{variant.arguments_as_text, variant.reasoning_key};
   std::vector<Variable> variables;
   variables.emplace_back("messages", TRY(message_list(request.messages, shape)));
@@ -252,20 +274,18 @@ Result<RenderedPrompt> ChatTemplate::render_with(const Variant& variant, const C
     return invalid("/tools",
                    fmt::format("must be an array, found {}", json_type_name(request.tools)));
   // As transformers does it: tools and documents are always defined, and None without any.
-  variables.emplace_back("tools", is_present(request.tools)
-                                      ? TRY(jinja::from_json(request.tools, true, "/tools"))
-                                      : jinja::Value());
-  variables.emplace_back("add_generation_prompt", jinja::Value(true));
+  variables.emplace_back("tools",
+                         is_present(request.tools)
+                             ? TRY(jinja::from_json(request.tools, jinja::kCaller, "/tools"))
+                             : jinja::Value());
+  variables.emplace_back("add_generation_prompt", jinja::Value(generation_prompt));
   for (const auto& [name, text] : specials_)
     variables.emplace_back(name, jinja::Value(jinja::make_text(repair_utf8(text))));
   TRY(add_arguments(request.template_arguments, variables));
   variables.emplace_back("documents", jinja::Value());  // the arguments come first and win
 
   const jinja::TextPtr text = TRY(variant.program->render(variables, limits_for(request), now));
-  RenderedPrompt prompt{.text = text->bytes, .input_ranges = {}};
-  prompt.input_ranges.reserve(text->input.size());
-  for (const jinja::Span& span : text->input) prompt.input_ranges.push_back({span.begin, span.end});
-  return prompt;
+  return marked(*text);
 }
 
 void ChatTemplate::probe(Variant& variant) {
@@ -297,7 +317,7 @@ Result<std::string> render_template(std::string_view text, const Json& inputs,
   jinja::Template::Inputs variables;
   for (const auto& [key, value] : inputs.get_object()) {
     const std::string name(key.data(), key.size());
-    variables.emplace_back(name, TRY(jinja::from_json(value, true, "/" + name)));
+    variables.emplace_back(name, TRY(jinja::from_json(value, jinja::kCaller, "/" + name)));
   }
   return TRY(program->render(variables, {}, now))->bytes;
 }

@@ -42,6 +42,15 @@ struct RenderedPrompt {
   std::string text;
   std::vector<ByteRange> input_ranges;  // bytes that the caller sent: sorted, disjoint, not empty
 
+  // Of those, what a message said (its content, thinking, calls): sorted, disjoint, not empty. A
+  // template may leave bytes out, change their case, or say them twice; each it writes is here.
+  struct Said {
+    ByteRange bytes;
+    std::size_t message;
+    bool operator==(const Said&) const = default;
+  };
+  std::vector<Said> said = {};
+
   struct Segment {
     std::string_view text;  // into `text` above
     bool from_input;
@@ -90,6 +99,11 @@ class ChatTemplate {
   Result<RenderedPrompt> render(const ChatRequest& request,
                                 const std::optional<std::tm>& now = std::nullopt) const;
 
+  // The same with add_generation_prompt = false: what was said, and nothing to go on from. What a
+  // conversation that ends with an answer looks like to the model, for learning from it.
+  Result<RenderedPrompt> render_conversation(
+      const ChatRequest& request, const std::optional<std::tm>& now = std::nullopt) const;
+
   // What a probe at parse time found: a template that drops or repeats what the user says, or that
   // cannot be run at all. For the operator; empty for a healthy template.
   const std::vector<std::string>& warnings() const { return warnings_; }
@@ -113,7 +127,8 @@ class ChatTemplate {
   ChatTemplate() = default;
   const Variant& choose(const ChatRequest& request) const;
   Result<RenderedPrompt> render_with(const Variant& variant, const ChatRequest& request,
-                                     const std::optional<std::tm>& now) const;
+                                     const std::optional<std::tm>& now,
+                                     bool generation_prompt = true) const;
   Result<void> add_arguments(const Json& arguments, std::vector<Variable>& variables) const;
   void probe(Variant& variant);
 

@@ -126,6 +126,58 @@ TEST(ChatTemplate, SegmentsAreTheWholeText) {
   EXPECT_THAT(RenderedPrompt{}.segments(), IsEmpty());
 }
 
+// Every byte that a message said as the message's number, all others as dots.
+std::string map_of(std::string_view text, const ChatRequest& request) {
+  const auto prompt = parsed(text).render_conversation(request);
+  if (!prompt) return prompt.error().to_string();
+  std::string map(prompt->text.size(), '.');
+  for (const auto& [bytes, message] : prompt->said)
+    for (std::size_t at = bytes.begin; at < bytes.end; ++at)
+      map[at] = static_cast<char>('0' + message);
+  return map;
+}
+
+TEST(ChatTemplate, SaysWhichMessageAByteCameFrom) {
+  const ChatRequest request = said({{"user", "abc"}, {"assistant", "De"}, {"user", "f"}});
+  const std::pair<const char*, const char*> kCases[] = {
+      {"{% for m in messages %}<{{ m.content }}>{% endfor %}", "<000><11><2>"},
+      // Neighbours are one range of input, and still two messages.
+      {"{% for m in messages %}{{ m.content }}{% endfor %}", "000112"},
+      {"{{ messages|map(attribute='content')|join('+') }}", "000.11.2"},
+      {"{{ (messages[0].content ~ messages[1].content)|upper }}", "00011"},
+      {"{{ (messages[0].content ~ messages[1].content)[2:4] }}", "01"},
+      {"{{ messages[1].content|replace('e', messages[0].content) }}", "1000"},
+      {"{{ '%s-%s' % (messages[1].content, messages[0].content) }}", "11-000"},
+      {"{{ messages[1]|tojson }}", "{_role__ _assistant__ _content__ _11_}"},
+  };
+  for (const auto& [text, expected] : kCases) {
+    std::string wanted = expected;
+    std::ranges::replace_if(wanted, [](char c) { return c < '0' || c > '9'; }, '.');
+    EXPECT_EQ(map_of(text, request), wanted) << text;
+  }
+  EXPECT_EQ(parsed("{{ messages[0].content ~ messages[1].content }}").render(request)->input_ranges,
+            (std::vector<ByteRange>{{0, 5}}));
+}
+
+TEST(ChatTemplate, CallsAndThinkingAreTheirMessagesAndNamesAreNot) {
+  ChatRequest request = said({{"user", "q"}});
+  Message call{.role = "assistant", .reasoning = "hm"};
+  call.tool_calls.push_back({.id = "c1", .name = "fn", .arguments = R"({"k": "v"})"});
+  request.messages.push_back(call);
+  request.messages.push_back({.role = "tool", .content = "t", .tool_call_id = "c1", .name = "fn"});
+  EXPECT_EQ(map_of("{% for m in messages %}[{{ m.name }}{{ m.tool_call_id }}{{ m.reasoning_content "
+                   "}}{{ m.content }}{% for c in m.tool_calls %}|{{ c.id }}|{{ c.function.name }}|"
+                   "{{ c.function.arguments|tojson }}{% endfor %}]{% endfor %}",
+                   request),
+            ".0..11....11...1....1........2.");
+}
+
+TEST(ChatTemplate, AConversationEndsWithWhatWasSaid) {
+  const ChatRequest request = said({{"user", "q"}, {"assistant", "a"}});
+  EXPECT_EQ(parsed(kChatMl).render_conversation(request)->text,
+            "<|im_start|>user\nq<|im_end|>\n<|im_start|>assistant\na<|im_end|>\n");
+}
+
 TEST(ChatTemplate, ToolsAreVerbatimAndDefinedAsNoneWithoutAny) {
   const ChatTemplate chat = parsed(
       "{{ messages[0].content }}{{ tools is defined }}{{ tools is none }}"

@@ -169,9 +169,9 @@ void append_quoted(TextBuilder& out, const Text& text, bool query) {
     if (plain) {
       out.append(text, at, at + 1);
     } else if (c == ' ' && query) {
-      out.append("+", is_input(text, at));
+      out.append("+", origin_at(text, at));
     } else {
-      out.append(fmt::format("%{:02X}", static_cast<unsigned char>(c)), is_input(text, at));
+      out.append(fmt::format("%{:02X}", static_cast<unsigned char>(c)), origin_at(text, at));
     }
   }
 }

@@ -120,7 +120,7 @@ Eval<Value> strftime_now_function(Interpreter& interpreter, const Value&, Argume
   if (!interpreter.now()) return raise("the template asks for the time, which was not given");
   if (format->bytes.size() > kMaxTimeFormat) return raise("strftime_now() with too long a format");
   TextBuilder out(interpreter.budget());
-  out.append(format_time(format->bytes, *interpreter.now()), format->from_input());
+  out.append(format_time(format->bytes, *interpreter.now()), format->origin());
   return Value(TRY(out.finish()));
 }
 

@@ -26,7 +26,7 @@ void append_escaping(TextBuilder& out, const Text& text, Escape escape) {
     const DecodedChar next = decode_utf8(bytes.substr(at));
     if (const std::string replacement = escape(next.codepoint); !replacement.empty()) {
       out.append(text, done, at);
-      out.append(replacement, is_input(text, at));
+      out.append(replacement, origin_at(text, at));
       done = at + next.bytes;
     }
     at += next.bytes;

@@ -26,8 +26,7 @@ std::unexpected<Error> outward(std::unique_ptr<Error> error) {
 
 class JsonImporter {
  public:
-  explicit JsonImporter(bool from_input)
-      : from_input_(from_input), budget_(Limits{.fuel = kFree}) {}
+  explicit JsonImporter(Origin origin) : origin_(origin), budget_(Limits{.fuel = kFree}) {}
 
   Result<Value> import(const Json& json, std::size_t depth) {
     if (depth > kMaxValueDepth)
@@ -65,7 +64,7 @@ class JsonImporter {
     if (!is_valid_utf8(text))
       return fail(ErrorKind::kMalformed, "invalid_utf8", "text that is not UTF-8 at byte {}",
                   first_invalid_utf8(text));
-    return Value(make_text(std::string(text), from_input_));
+    return Value(make_text(std::string(text), origin_));
   }
 
   Result<Value> import_array(const JsonArray& array, std::size_t depth) {
@@ -100,14 +99,14 @@ class JsonImporter {
     return error;
   }
 
-  const bool from_input_;
+  const Origin origin_;
   Budget budget_;
 };
 
 }  // namespace
 
-Result<Value> from_json(const Json& json, bool from_input, std::string_view pointer) {
-  auto value = JsonImporter(from_input).import(json, 0);
+Result<Value> from_json(const Json& json, Origin origin, std::string_view pointer) {
+  auto value = JsonImporter(origin).import(json, 0);
   if (!value) value.error().where = fmt::format("{}{}", pointer, value.error().where);
   return value;
 }

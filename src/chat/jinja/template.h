@@ -27,10 +27,10 @@ namespace bantam::jinja {
 
 struct Program;
 
-// A value with all strings in it marked as from the caller, or none. An integer beyond int64 is
+// A value with all strings in it of one origin. An integer beyond int64 is
 // kUnsupported "integer_too_large"; text that is not UTF-8 is kMalformed "invalid_utf8"; both name
 // the JSON pointer, which begins with `pointer`. At most kMaxValueDepth deep.
-Result<Value> from_json(const Json& json, bool from_input, std::string_view pointer);
+Result<Value> from_json(const Json& json, Origin origin, std::string_view pointer);
 
 class Template {
  public:

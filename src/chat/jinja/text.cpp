@@ -13,10 +13,17 @@ std::size_t count_characters(std::string_view utf8) {
   }));
 }
 
-TextPtr make_text(std::string bytes, bool from_input) {
+Origin Text::origin() const {
+  if (input.empty()) return kTemplate;
+  const Origin first = input.front().origin;
+  return std::ranges::all_of(input, [first](const Span& s) { return s.origin == first; }) ? first
+                                                                                          : kCaller;
+}
+
+TextPtr make_text(std::string bytes, Origin origin) {
   Text text;
   text.characters = count_characters(bytes);
-  if (from_input && !bytes.empty()) text.input.push_back({0, bytes.size()});
+  if (origin != kTemplate && !bytes.empty()) text.input.push_back({0, bytes.size(), origin});
   text.bytes = std::move(bytes);
   return std::make_shared<const Text>(std::move(text));
 }
@@ -31,10 +38,10 @@ std::size_t byte_offset(const Text& text, std::size_t character) {
   }
 }
 
-bool is_input(const Text& text, std::size_t at) {
+Origin origin_at(const Text& text, std::size_t at) {
   const auto span = std::upper_bound(text.input.begin(), text.input.end(), at,
                                      [](std::size_t byte, const Span& s) { return byte < s.end; });
-  return span != text.input.end() && span->begin <= at;
+  return span != text.input.end() && span->begin <= at ? span->origin : kTemplate;
 }
 
 bool TextBuilder::pay(std::size_t bytes) {
@@ -52,45 +59,44 @@ bool TextBuilder::pay(std::size_t bytes) {
   return false;
 }
 
-void TextBuilder::mark(std::size_t begin, std::size_t end) {
+void TextBuilder::mark(std::size_t begin, std::size_t end, Origin origin) {
   if (begin == end) return;
-  if (!input_.empty() && input_.back().end == begin) {
+  if (!input_.empty() && input_.back().end == begin && input_.back().origin == origin) {
     input_.back().end = end;
   } else {
-    input_.push_back({begin, end});
+    input_.push_back({begin, end, origin});
   }
 }
 
-void TextBuilder::append(std::string_view bytes, bool from_input) {
+void TextBuilder::append(std::string_view bytes, Origin origin) {
   if (!pay(bytes.size())) return;
-  if (from_input || mark_all_) mark(bytes_.size(), bytes_.size() + bytes.size());
+  if (origin != kTemplate) mark(bytes_.size(), bytes_.size() + bytes.size(), origin);
   bytes_ += bytes;
 }
 
 void TextBuilder::append(const Text& text, std::size_t begin, std::size_t end) {
-  if (mark_all_ || text.input.empty())
-    return append(std::string_view(text.bytes).substr(begin, end - begin));
+  if (text.input.empty()) return append(std::string_view(text.bytes).substr(begin, end - begin));
   if (!pay(end - begin)) return;
   const std::size_t base = bytes_.size();
   auto span = std::upper_bound(text.input.begin(), text.input.end(), begin,
                                [](std::size_t at, const Span& s) { return at < s.end; });
   for (; span != text.input.end() && span->begin < end; ++span) {
     if (!pay(sizeof(Span))) return;
-    mark(base + std::max(span->begin, begin) - begin, base + std::min(span->end, end) - begin);
+    mark(base + std::max(span->begin, begin) - begin, base + std::min(span->end, end) - begin,
+         span->origin);
   }
   bytes_.append(text.bytes, begin, end - begin);
 }
 
 void TextBuilder::fill(char character, std::size_t count) {
   if (!pay(count)) return;
-  if (mark_all_) mark(bytes_.size(), bytes_.size() + count);
   bytes_.append(count, character);
 }
 
-void TextBuilder::append_character(char32_t c, bool from_input) {
+void TextBuilder::append_character(char32_t c, Origin origin) {
   std::string bytes;
   append_utf8(bytes, c);
-  append(bytes, from_input);
+  append(bytes, origin);
 }
 
 void TextBuilder::append_escaped(const Text& text) {

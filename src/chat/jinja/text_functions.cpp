@@ -27,7 +27,7 @@ Eval<TextPtr> map_characters(Budget& budget, const Text& text, Map map) {
   }
   for (std::size_t at = 0; at < text.bytes.size() && !out.over_limit();) {
     const DecodedChar next = decode_utf8(std::string_view(text.bytes).substr(at));
-    out.append(map(next.codepoint, at), is_input(text, at));
+    out.append(map(next.codepoint, at), origin_at(text, at));
     at += next.bytes;
   }
   return out.finish(text.safe);
