@@ -196,20 +196,23 @@ inline Ints load_ints(const std::int32_t* p) {
   return r;
 }
 inline void store_ints(std::int32_t* p, const Ints& x) { std::memcpy(p, x.v, sizeof x.v); }
-inline Ints add(const Ints& a, const Ints& b) {
+// Modulo 2^32, as the trellis formats want it of a product.
+template <typename Operation>
+inline Ints modulo(const Ints& a, const Ints& b, const Operation& operation) {
   Ints r;
-  for (int i = 0; i < 16; ++i) r.v[i] = a.v[i] + b.v[i];
+  for (int i = 0; i < 16; ++i)
+    r.v[i] = static_cast<std::int32_t>(
+        operation(static_cast<std::uint32_t>(a.v[i]), static_cast<std::uint32_t>(b.v[i])));
   return r;
+}
+inline Ints add(const Ints& a, const Ints& b) {
+  return modulo(a, b, [](std::uint32_t x, std::uint32_t y) { return x + y; });
 }
 inline Ints sub(const Ints& a, const Ints& b) {
-  Ints r;
-  for (int i = 0; i < 16; ++i) r.v[i] = a.v[i] - b.v[i];
-  return r;
+  return modulo(a, b, [](std::uint32_t x, std::uint32_t y) { return x - y; });
 }
 inline Ints mul(const Ints& a, const Ints& b) {
-  Ints r;
-  for (int i = 0; i < 16; ++i) r.v[i] = a.v[i] * b.v[i];
-  return r;
+  return modulo(a, b, [](std::uint32_t x, std::uint32_t y) { return x * y; });
 }
 inline Ints bit_and(const Ints& a, const Ints& b) {
   Ints r;
