@@ -10,7 +10,10 @@
 //   unpack(g, w) the 256 weights of a group, in order
 //   scales(a, b) the scales of a group of row a (lanes 0 to 7) and of row b (lanes 8 to 15)
 //   RowHeader    declared if rows begin with a scale for all of them
-//   nibbles(g)   declared if has_nibbles() (matmul_wide.inl) describes it: its 128 bytes
+//   nibbles(g)   declared if has_nibbles() (matmul_kind.inl) describes it: its 128 bytes
+//   nibble_blocks(g), kNibbleStride, level(w)
+//                declared if every block of 32 has 16 bytes of half bytes as in Q4_0: those of the
+//                first block, bytes from one to the next, and what half bytes stand for
 // The layouts are those of tensor/storage_types.h. No pattern of bits is refused.
 
 enum class Minimums { kNone, kFloat, kFine };
@@ -36,12 +39,7 @@ inline const Block* blocks_at(const std::byte* group) {
 // The f16 in one field of eight blocks of a and of b.
 template <auto kField, typename Block>
 inline Floats halves_of(const Block* a, const Block* b) {
-  std::uint16_t bits[16];
-  for (int i = 0; i < 8; ++i) {
-    bits[i] = a[i].*kField;
-    bits[i + 8] = b[i].*kField;
-  }
-  return from_f16(bits);
+  return strided_f16<sizeof(Block)>(&(a->*kField), &(b->*kField));
 }
 
 inline Bytes low_bits(const Bytes& x, std::uint8_t mask) { return bit_and(x, splat_byte(mask)); }
@@ -88,19 +86,28 @@ inline std::uint64_t spread_bits(unsigned packed) {
 // --- Blocks of 32 -------------------------------------------------------------------------------
 
 template <typename Block, int kBits>
-struct NibbleFormat {  // Q4_0
+struct BlocksOf32 {
   static constexpr bool kSigned = false, kFine = false;
   static constexpr int kOffsetBits = kBits;
   static constexpr Minimums kMinimums = Minimums::kNone;
   static constexpr DType kType = Block::kType;
   static constexpr std::size_t kGroupBytes = 8 * sizeof(Block);
 
+  static void scales(const std::byte* a, const std::byte* b, Scales& to) {
+    to.scale = halves_of<&Block::d>(blocks_at<Block>(a), blocks_at<Block>(b));
+  }
+};
+
+template <typename Block, int kBits>
+struct NibbleFormat : BlocksOf32<Block, kBits> {  // Q4_0
+  static constexpr std::size_t kNibbleStride = sizeof(Block);
+  static const std::uint8_t* nibble_blocks(const std::byte* group) {
+    return blocks_at<Block>(group)->qs;
+  }
+  static Bytes level(const Bytes& nibbles) { return nibbles; }
   static void unpack(const std::byte* group, Bytes (&w)[4]) {
     const auto* block = blocks_at<Block>(group);
     for (int i = 0; i < 4; ++i) w[i] = load_nibbles(block[2 * i].qs, block[2 * i + 1].qs);
-  }
-  static void scales(const std::byte* a, const std::byte* b, Scales& to) {
-    to.scale = halves_of<&Block::d>(blocks_at<Block>(a), blocks_at<Block>(b));
   }
 };
 using FormatQ4_0 = NibbleFormat<BlockQ4_0, 3>;
@@ -115,7 +122,7 @@ struct FormatQ4_1 : NibbleFormat<BlockQ4_1, -1> {
 };
 
 template <typename Block, int kBits>
-struct FiveBitFormat : NibbleFormat<Block, kBits> {  // Q5_0
+struct FiveBitFormat : BlocksOf32<Block, kBits> {  // Q5_0
   static void unpack(const std::byte* group, Bytes (&w)[4]) {
     const auto* block = blocks_at<Block>(group);
     for (int i = 0; i < 4; ++i) {
@@ -137,7 +144,7 @@ struct FormatQ5_1 : FiveBitFormat<BlockQ5_1, -1> {
 };
 
 template <typename Block>
-struct ByteFormat : NibbleFormat<Block, -1> {
+struct ByteFormat : BlocksOf32<Block, -1> {
   static constexpr bool kSigned = true;
   static void unpack(const std::byte* group, Bytes (&w)[4]) {
     const auto* block = blocks_at<Block>(group);
@@ -149,17 +156,19 @@ using FormatQ8_1 = ByteFormat<BlockQ8_1>;
 
 struct FormatIQ4_NL : NibbleFormat<BlockIQ4_NL, -1> {
   static constexpr bool kSigned = true;
+  static Bytes level(const Bytes& nibbles) { return look_up(nibbles, kIQ4Levels.data()); }
   static void unpack(const std::byte* group, Bytes (&w)[4]) {
     NibbleFormat::unpack(group, w);
-    for (Bytes& part : w) part = look_up(part, kIQ4Levels.data());
+    for (Bytes& part : w) part = level(part);
   }
 };
 
 struct FormatMXFP4 : NibbleFormat<BlockMXFP4, -1> {
   static constexpr bool kSigned = true;
+  static Bytes level(const Bytes& nibbles) { return look_up(nibbles, kE2M1Doubled.data()); }
   static void unpack(const std::byte* group, Bytes (&w)[4]) {
     NibbleFormat::unpack(group, w);
-    for (Bytes& part : w) part = look_up(part, kE2M1Doubled.data());
+    for (Bytes& part : w) part = level(part);
   }
   static void scales(const std::byte* a, const std::byte* b, Scales& to) {
     float scale[16];
@@ -183,21 +192,8 @@ inline Floats joined_minus_dmin(const std::byte* a, const std::byte* b) {
   return sub(splat(-0.0f), dmin);
 }
 
-// The eight 6-bit scales and minimums of Q4_K and Q5_K, a byte each, the first lowest: the rule of
-// unpack_k_scale for four at a time.
-struct KScaleBytes {
-  std::uint64_t scales, minimums;
-};
-inline KScaleBytes k_scale_bytes(const std::uint8_t (&packed)[12]) {
-  std::uint32_t p[3];
-  std::memcpy(p, packed, sizeof p);
-  const std::uint64_t high_scales = (p[2] & 0x0F0F0F0Fu) | ((p[0] >> 6 & 0x03030303u) << 4);
-  const std::uint64_t high_minimums = (p[2] >> 4 & 0x0F0F0F0Fu) | ((p[1] >> 6 & 0x03030303u) << 4);
-  return {(p[0] & 0x3F3F3F3Fu) | high_scales << 32, (p[1] & 0x3F3F3F3Fu) | high_minimums << 32};
-}
-
 template <typename Block>
-struct KFormat {
+struct KFormat {  // d, dmin, 12 bytes of scales and minimums, weights
   static constexpr bool kSigned = false, kFine = false;
   static constexpr int kOffsetBits = -1;
   static constexpr Minimums kMinimums = Minimums::kFloat;
@@ -205,11 +201,12 @@ struct KFormat {
   static constexpr std::size_t kGroupBytes = sizeof(Block);
 
   static void scales(const std::byte* a, const std::byte* b, Scales& to) {
-    const KScaleBytes of_a = k_scale_bytes(blocks_at<Block>(a)->scales);
-    const KScaleBytes of_b = k_scale_bytes(blocks_at<Block>(b)->scales);
-    to.scale = mul(joined_d<Block>(a, b), to_floats(widen(of_a.scales, of_b.scales)));
-    to.minimum =
-        mul(joined_minus_dmin<Block>(a, b), to_floats(widen(of_a.minimums, of_b.minimums)));
+    Ints scales, minimums;
+    six_bit_scales(a, b, scales, minimums);
+    Floats d, dmin;
+    join_f16_pairs(&blocks_at<Block>(a)->d, &blocks_at<Block>(b)->d, d, dmin);
+    to.scale = mul(d, to_floats(scales));
+    to.minimum = mul(sub(splat(-0.0f), dmin), to_floats(minimums));
   }
 };
 
@@ -336,10 +333,14 @@ struct FormatIQ4_XS : KFormat<BlockIQ4_XS> {
   static constexpr bool kSigned = true;
   static constexpr Minimums kMinimums = Minimums::kNone;
 
+  static constexpr std::size_t kNibbleStride = 16;
+  static const std::uint8_t* nibble_blocks(const std::byte* group) {
+    return blocks_at<BlockIQ4_XS>(group)->qs;
+  }
+  static Bytes level(const Bytes& nibbles) { return look_up(nibbles, kIQ4Levels.data()); }
   static void unpack(const std::byte* group, Bytes (&w)[4]) {
-    const std::uint8_t* qs = blocks_at<BlockIQ4_XS>(group)->qs;
-    for (int i = 0; i < 4; ++i)
-      w[i] = look_up(load_nibbles(qs + 32 * i, qs + 32 * i + 16), kIQ4Levels.data());
+    const std::uint8_t* qs = nibble_blocks(group);
+    for (int i = 0; i < 4; ++i) w[i] = level(load_nibbles(qs + 32 * i, qs + 32 * i + 16));
   }
   static void scales(const std::byte* a, const std::byte* b, Scales& to) {
     const Ints s =

@@ -298,7 +298,7 @@ struct FormatIQ4_KSS : ThirtyTwosFormat<BlockIQ4_KSS> {
 
 // --- One scale a block of 32 --------------------------------------------------------------------
 
-struct FormatQ6_0 : NibbleFormat<BlockQ6_0, 5> {
+struct FormatQ6_0 : BlocksOf32<BlockQ6_0, 5> {
   static void unpack(const std::byte* group, Bytes (&w)[4]) {
     const auto* block = blocks_at<BlockQ6_0>(group);
     for (int i = 0; i < 4; ++i) {

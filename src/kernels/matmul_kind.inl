@@ -25,6 +25,14 @@ template <typename Format>
 using KindOf = ProductKind<Format::kSigned && kSignedDotOffset == 0, Format::kFine,
                            Format::kMinimums, byte_offset<Format>()>;
 
+// Whether a format is 128 bytes of which byte 32 c + i holds element 64 c + i in its low four bits
+// and element 64 c + 32 + i in its high ones, and nothing else but scales: they are turned into
+// columns before they are spread, at half the cost.
+template <typename Format>
+constexpr bool has_nibbles() {
+  return requires(const std::byte* group) { Format::nibbles(group); };
+}
+
 template <typename Format>
 inline Bytes to_kept_byte(const Bytes& w) {
   if constexpr (Format::kSigned)

@@ -25,16 +25,37 @@ inline void store_halves_in_order(const Ints (&natural)[2], Floats (*as)(const I
 }
 
 template <typename Format>
+constexpr bool has_nibble_blocks() {
+  return requires(const std::byte* group) { Format::nibble_blocks(group); };
+}
+
+// Word k of each lane's block, as Format::unpack gives them.
+template <typename Format>
+[[gnu::always_inline]] inline void unpack_words(const std::byte* a, const std::byte* b,
+                                                Bytes (&words)[8]) {
+  if constexpr (kInterleavesNibbles && has_nibbles<Format>()) {
+    interleave_nibbles(Format::nibbles(a), Format::nibbles(b), words);
+  } else if constexpr (kInterleavesNibbles && has_nibble_blocks<Format>()) {
+    interleave_nibble_blocks(Format::nibble_blocks(a), Format::nibble_blocks(b),
+                             Format::kNibbleStride, words);
+    for (Bytes& word : words) word = Format::level(word);
+  } else {
+    Bytes of_a[4], of_b[4];
+    Format::unpack(a, of_a);
+    Format::unpack(b, of_b);
+    interleave(of_a, of_b, words);
+  }
+}
+
+template <typename Format>
 [[gnu::always_inline]] inline void unpack_pair_group(const std::byte* a, const std::byte* b,
                                                      PairGroup<KindOf<Format>>& to) {
   using Kind = KindOf<Format>;
   constexpr std::int64_t kAhead = 12288;
   prefetch_group<Format>(a, kAhead);
   prefetch_group<Format>(b, kAhead);
-  Bytes of_a[4], of_b[4], words[8];
-  Format::unpack(a, of_a);
-  Format::unpack(b, of_b);
-  interleave(of_a, of_b, words);
+  Bytes words[8];
+  unpack_words<Format>(a, b, words);
   for (int k = 0; k < 8; ++k) store_bytes(to.words[k], to_kept_byte<Format>(words[k]));
   Scales scales;
   Format::scales(a, b, scales);
@@ -152,11 +173,13 @@ void fused_dot(const DotRows& rows, const PackedActivations& x) {
   for (std::int64_t row = 0; row < rows.rows; row += 2) {
     Floats acc[kTokens];
     for (Floats& sum : acc) sum = splat(0);
-    each_pair_group<Format>(rows, row, [&](const std::byte* a, const std::byte* b, std::int64_t g) {
-      PairGroup<KindOf<Format>> group;
-      unpack_pair_group<Format>(a, b, group);
-      add_pair_group<KindOf<Format>>(group, x.thin + g, x.groups, acc);
-    });
+    each_pair_group<Format>(
+        rows, row,
+        [&] [[gnu::always_inline]] (const std::byte* a, const std::byte* b, std::int64_t g) {
+          PairGroup<KindOf<Format>> group;
+          unpack_pair_group<Format>(a, b, group);
+          add_pair_group<KindOf<Format>>(group, x.thin + g, x.groups, acc);
+        });
     for (int t = 0; t < kTokens; ++t) store_pair(acc[t], rows, row, t);
   }
 }
@@ -170,9 +193,11 @@ void thin_dot(const DotRows& rows, const PackedActivations& x, std::byte* scratc
   if (x.tokens == 4) return fused_dot<Format, 4>(rows, x);
   auto* pair = reinterpret_cast<PairGroup<Kind>*>(scratch);
   for (std::int64_t row = 0; row < rows.rows; row += 2) {
-    each_pair_group<Format>(rows, row, [&](const std::byte* a, const std::byte* b, std::int64_t g) {
-      unpack_pair_group<Format>(a, b, pair[g]);
-    });
+    each_pair_group<Format>(
+        rows, row,
+        [&] [[gnu::always_inline]] (const std::byte* a, const std::byte* b, std::int64_t g) {
+          unpack_pair_group<Format>(a, b, pair[g]);
+        });
     pair_tiles<Kind>(pair, rows, x, row, 0);
   }
 }

@@ -20,14 +20,6 @@ static_assert(sizeof(PanelBlock<ProductKind<false, true, Minimums::kFine, -1>>) 
 
 // --- Unpacking ----------------------------------------------------------------------------------
 
-// Whether a format is 128 bytes of which byte 32 c + i holds element 64 c + i in its low four bits
-// and element 64 c + 32 + i in its high ones, and nothing else but scales: they are turned into
-// columns before they are spread, at half the cost.
-template <typename Format>
-constexpr bool has_nibbles() {
-  return requires(const std::byte* group) { Format::nibbles(group); };
-}
-
 // What sixteen rows of a group are unpacked into on their way to the panel.
 struct RowMajorGroup {
   alignas(64) std::uint8_t weights[16][256];  // or nibbles, in the first 128

@@ -141,6 +141,11 @@ inline __m256 splat_f16(const void* p) {
 inline Floats join_f16(const void* low, const void* high) {
   return {splat_f16(low), splat_f16(high)};
 }
+inline void join_f16_pairs(const void* low, const void* high, Floats& first, Floats& second) {
+  first = join_f16(low, high);
+  second =
+      join_f16(static_cast<const std::byte*>(low) + 2, static_cast<const std::byte*>(high) + 2);
+}
 inline Floats load_twice(const float* p) {
   const __m256 x = _mm256_loadu_ps(p);
   return {x, x};
@@ -151,6 +156,15 @@ inline void store_halves(float* low, float* high, const Floats& x) {
 }
 inline Floats from_f16(const std::uint16_t* p) {
   return {_mm256_cvtph_ps(load_quarter(p)), _mm256_cvtph_ps(load_quarter(p + 8))};
+}
+template <std::size_t kStride>
+inline Floats strided_f16(const void* a, const void* b) {
+  std::uint16_t bits[16];
+  for (std::size_t i = 0; i < 8; ++i) {
+    std::memcpy(bits + i, static_cast<const std::byte*>(a) + i * kStride, 2);
+    std::memcpy(bits + i + 8, static_cast<const std::byte*>(b) + i * kStride, 2);
+  }
+  return from_f16(bits);
 }
 inline __m256 half_from_bf16(const std::uint16_t* p) {
   return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(load_quarter(p)), 16));
@@ -214,6 +228,34 @@ inline Floats as_floats(const Ints& x) {
 inline Ints widen(std::uint64_t low, std::uint64_t high) {
   return {_mm256_cvtepu8_epi32(_mm_cvtsi64_si128(static_cast<long long>(low))),
           _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(static_cast<long long>(high)))};
+}
+// Eight bytes of the 16 in either 128-bit lane, a word each; -1: zero.
+inline __m256i pick_bytes(__m256i x, const std::int8_t (&which)[8]) {
+  const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i_u*>(which));
+  const __m256i at = _mm256_or_si256(_mm256_cvtepi8_epi32(bytes), _mm256_set1_epi32(-0x100));
+  return _mm256_shuffle_epi8(x, at);
+}
+inline void half_six_bit_scales(const void* head, __m256i& scales, __m256i& minimums) {
+  static constexpr std::int8_t kScales[8] = {4, 5, 6, 7, 12, 13, 14, 15};
+  static constexpr std::int8_t kHighScales[8] = {-1, -1, -1, -1, 4, 5, 6, 7};
+  static constexpr std::int8_t kMinimums[8] = {8, 9, 10, 11, 12, 13, 14, 15};
+  static constexpr std::int8_t kHighMinimums[8] = {-1, -1, -1, -1, 8, 9, 10, 11};
+  const __m256i x = _mm256_broadcastsi128_si256(load_quarter(head));
+  const auto high_bits = [&x](const std::int8_t(&which)[8]) {
+    return _mm256_and_si256(_mm256_srli_epi32(pick_bytes(x, which), 2), _mm256_set1_epi32(0x30));
+  };
+  const __m256i low_scales =
+      _mm256_and_si256(pick_bytes(x, kScales), _mm256_setr_epi32(63, 63, 63, 63, 15, 15, 15, 15));
+  const __m256i low_minimums =
+      _mm256_srlv_epi32(_mm256_and_si256(pick_bytes(x, kMinimums),
+                                         _mm256_setr_epi32(63, 63, 63, 63, 255, 255, 255, 255)),
+                        _mm256_setr_epi32(0, 0, 0, 0, 4, 4, 4, 4));
+  scales = _mm256_or_si256(low_scales, high_bits(kHighScales));
+  minimums = _mm256_or_si256(low_minimums, high_bits(kHighMinimums));
+}
+inline void six_bit_scales(const void* a, const void* b, Ints& scales, Ints& minimums) {
+  half_six_bit_scales(a, scales.a, minimums.a);
+  half_six_bit_scales(b, scales.b, minimums.b);
 }
 inline Ints widen_signed(const std::int8_t* p) {
   const __m128i bytes = load_quarter(p);
@@ -363,6 +405,8 @@ inline void interleave(const Bytes (&a)[4], const Bytes (&b)[4], Bytes (&words)[
   transpose_eight({b[0].a, b[1].a, b[2].a, b[3].a, b[0].b, b[1].b, b[2].b, b[3].b}, of_b);
   for (int k = 0; k < 8; ++k) words[k] = {of_a[k], of_b[k]};
 }
+
+inline constexpr bool kInterleavesNibbles = false;
 
 // --- Sums of products ---------------------------------------------------------------------------
 

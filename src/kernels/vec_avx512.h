@@ -109,9 +109,20 @@ inline Floats join_f16(const void* low, const void* high) {
   std::uint16_t bits[2];
   std::memcpy(bits, low, 2);
   std::memcpy(bits + 1, high, 2);
-  const __m256i both = _mm256_set_m128i(_mm_set1_epi16(static_cast<short>(bits[1])),
-                                        _mm_set1_epi16(static_cast<short>(bits[0])));
-  return {_mm512_cvtph_ps(both)};
+  const __m128 both = _mm_cvtph_ps(_mm_cvtsi32_si128(bits[0] | bits[1] << 16));
+  const __m512i which = _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1);
+  return {_mm512_permutexvar_ps(which, _mm512_castps128_ps512(both))};
+}
+inline void join_f16_pairs(const void* low, const void* high, Floats& first, Floats& second) {
+  std::uint32_t of_low, of_high;
+  std::memcpy(&of_low, low, 4);
+  std::memcpy(&of_high, high, 4);
+  const std::uint64_t bits = of_low | static_cast<std::uint64_t>(of_high) << 32;
+  const __m128i four = _mm_cvtsi64_si128(static_cast<long long>(bits));
+  const __m512 floats = _mm512_castps128_ps512(_mm_cvtph_ps(four));
+  const __m512i which = _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 2, 2, 2, 2, 2, 2, 2, 2);
+  first.v = _mm512_permutexvar_ps(which, floats);
+  second.v = _mm512_permutexvar_ps(_mm512_add_epi32(which, _mm512_set1_epi32(1)), floats);
 }
 inline Floats load_twice(const float* p) { return {_mm512_broadcast_f32x8(_mm256_loadu_ps(p))}; }
 inline void store_halves(float* low, float* high, const Floats& x) {
@@ -120,6 +131,21 @@ inline void store_halves(float* low, float* high, const Floats& x) {
 }
 inline Floats from_f16(const std::uint16_t* p) {
   return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i_u*>(p)))};
+}
+// Written to memory one by one and read back at once, they would wait for each other.
+template <std::size_t kStride>
+inline Floats strided_f16(const void* a, const void* b) {
+  const auto *of_a = static_cast<const std::byte*>(a), *of_b = static_cast<const std::byte*>(b);
+  __m256i bits = _mm256_setzero_si256();
+#pragma clang loop unroll(full)
+  for (std::size_t i = 0; i < 8; ++i)  // one element each, at its place among sixteen
+    bits =
+        _mm256_mask_loadu_epi16(bits, static_cast<__mmask16>(1 << i), of_a + i * kStride - 2 * i);
+#pragma clang loop unroll(full)
+  for (std::size_t i = 0; i < 8; ++i)
+    bits = _mm256_mask_loadu_epi16(bits, static_cast<__mmask16>(256 << i),
+                                   of_b + i * kStride - 2 * (i + 8));
+  return {_mm512_cvtph_ps(bits)};
 }
 inline Floats from_bf16(const std::uint16_t* p) {
   const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i_u*>(p));
@@ -165,6 +191,30 @@ inline Floats as_floats(const Ints& x) { return {_mm512_castsi512_ps(x.v)}; }
 inline Ints widen(std::uint64_t low, std::uint64_t high) {
   return {_mm512_cvtepu8_epi32(
       _mm_set_epi64x(static_cast<long long>(high), static_cast<long long>(low)))};
+}
+// A scale and a minimum share a word.
+inline void six_bit_scales(const void* a, const void* b, Ints& scales, Ints& minimums) {
+  const auto at = [](int scale, int minimum) { return scale | minimum << 16 | -0x00FF0100; };
+  constexpr int kNone = 0x80, kAll = 0x3F003F, kLow = 0x3F000F, kDown = 4 << 16;
+  const __m512i which = _mm512_broadcast_i64x4(_mm256_setr_epi32(
+      at(4, 8), at(5, 9), at(6, 10), at(7, 11), at(12, 12), at(13, 13), at(14, 14), at(15, 15)));
+  const __m512i which_high = _mm512_broadcast_i64x4(
+      _mm256_setr_epi32(at(kNone, kNone), at(kNone, kNone), at(kNone, kNone), at(kNone, kNone),
+                        at(4, 8), at(5, 9), at(6, 10), at(7, 11)));
+  const __m512i counts =
+      _mm512_broadcast_i64x4(_mm256_setr_epi32(0, 0, 0, 0, kDown, kDown, kDown, kDown));
+  const __m512i mask =
+      _mm512_broadcast_i64x4(_mm256_setr_epi32(kAll, kAll, kAll, kAll, kLow, kLow, kLow, kLow));
+  const auto load_head = [](const void* p) {
+    return _mm512_broadcast_i32x4(_mm_loadu_si128(static_cast<const __m128i_u*>(p)));
+  };
+  const __m512i heads = _mm512_mask_blend_epi32(0xFF00, load_head(a), load_head(b));
+  const __m512i low = _mm512_srlv_epi16(_mm512_shuffle_epi8(heads, which), counts);
+  const __m512i high = _mm512_srli_epi16(_mm512_shuffle_epi8(heads, which_high), 2);
+  const __m512i both =
+      _mm512_or_si512(_mm512_and_si512(low, mask), _mm512_and_si512(high, _mm512_set1_epi16(0x30)));
+  scales.v = _mm512_and_si512(both, _mm512_set1_epi32(0xFFFF));
+  minimums.v = _mm512_srli_epi32(both, 16);
 }
 inline Ints widen_signed(const std::int8_t* p) {
   return {_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i_u*>(p)))};
@@ -294,6 +344,49 @@ inline void interleave(const Bytes (&a)[4], const Bytes (&b)[4], Bytes (&words)[
   for (int c = 0; c < 4; ++c) {
     words[c].v = _mm512_shuffle_i32x4(of_a[c], of_b[c], _MM_SHUFFLE(2, 0, 2, 0));
     words[c + 4].v = _mm512_shuffle_i32x4(of_a[c], of_b[c], _MM_SHUFFLE(3, 1, 3, 1));
+  }
+}
+
+inline constexpr bool kInterleavesNibbles = true;
+inline void interleave_nibbles(const std::uint8_t* a, const std::uint8_t* b, Bytes (&words)[8]) {
+  const __m512i a0 = _mm512_loadu_si512(a), a1 = _mm512_loadu_si512(a + 64);
+  const __m512i b0 = _mm512_loadu_si512(b), b1 = _mm512_loadu_si512(b + 64);
+  // Each word goes to its even and to its odd block, which take different halves of the bytes.
+  const __m512i first = _mm512_setr_epi32(0, 4, 16, 20, 0, 4, 16, 20, 8, 12, 24, 28, 8, 12, 24, 28);
+  const __m512i counts = _mm512_setr_epi64(0, 0, 0x0004000400040004, 0x0004000400040004, 0, 0,
+                                           0x0004000400040004, 0x0004000400040004);
+  // Lanes: four words of blocks 0 and 1, 2 and 3 (x[0]) or 4 and 5, 6 and 7 (x[1]) of a, then of b.
+  const auto four_words = [&](const __m512i(&x)[2], Bytes* to) {
+    for (int k = 0; k < 4; ++k) {
+      const __m512i which = _mm512_add_epi32(first, _mm512_set1_epi32(k));
+      const __m512i word = _mm512_permutex2var_epi32(x[0], which, x[1]);
+      to[k].v = _mm512_and_si512(_mm512_srlv_epi16(word, counts), _mm512_set1_epi8(15));
+    }
+  };
+  four_words({_mm512_shuffle_i32x4(a0, b0, _MM_SHUFFLE(2, 0, 2, 0)),
+              _mm512_shuffle_i32x4(a1, b1, _MM_SHUFFLE(2, 0, 2, 0))},
+             words);
+  four_words({_mm512_shuffle_i32x4(a0, b0, _MM_SHUFFLE(3, 1, 3, 1)),
+              _mm512_shuffle_i32x4(a1, b1, _MM_SHUFFLE(3, 1, 3, 1))},
+             words + 4);
+}
+inline void interleave_nibble_blocks(const std::uint8_t* a, const std::uint8_t* b,
+                                     std::size_t stride, Bytes (&words)[8]) {
+  const auto block = [stride](const std::uint8_t* row, std::size_t index) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i_u*>(row + index * stride));
+  };
+  Bytes x[4];  // lanes: an even block and the odd one after it of a, then of b
+  for (std::size_t i = 0; i < 4; ++i) {
+    const __m256i of_a =
+        _mm256_inserti128_si256(_mm256_castsi128_si256(block(a, 2 * i)), block(a, 2 * i + 1), 1);
+    const __m512i even = _mm512_inserti32x4(_mm512_castsi256_si512(of_a), block(b, 2 * i), 2);
+    x[i].v = _mm512_inserti32x4(even, block(b, 2 * i + 1), 3);
+  }
+  __m512i turned[4];
+  transpose_lanes(x, turned);
+  for (int k = 0; k < 4; ++k) {
+    words[k].v = _mm512_and_si512(turned[k], _mm512_set1_epi8(15));
+    words[k + 4].v = _mm512_and_si512(_mm512_srli_epi16(turned[k], 4), _mm512_set1_epi8(15));
   }
 }
 

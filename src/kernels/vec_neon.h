@@ -162,6 +162,11 @@ inline Floats join_f16(const void* low, const void* high) {
   const float32x4_t a = splat_f16(low), b = splat_f16(high);
   return {a, a, b, b};
 }
+inline void join_f16_pairs(const void* low, const void* high, Floats& first, Floats& second) {
+  first = join_f16(low, high);
+  second =
+      join_f16(static_cast<const std::byte*>(low) + 2, static_cast<const std::byte*>(high) + 2);
+}
 inline Floats load_twice(const float* p) {
   const float32x4_t a = vld1q_f32(p), b = vld1q_f32(p + 4);
   return {a, b, a, b};
@@ -176,6 +181,15 @@ inline Floats from_f16(const std::uint16_t* p) {
   Floats r;
   for (int i = 0; i < 4; ++i) r.v[i] = vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p + 4 * i)));
   return r;
+}
+template <std::size_t kStride>
+inline Floats strided_f16(const void* a, const void* b) {
+  std::uint16_t bits[16];
+  for (std::size_t i = 0; i < 8; ++i) {
+    std::memcpy(bits + i, static_cast<const std::byte*>(a) + i * kStride, 2);
+    std::memcpy(bits + i + 8, static_cast<const std::byte*>(b) + i * kStride, 2);
+  }
+  return from_f16(bits);
 }
 inline Floats from_bf16(const std::uint16_t* p) {
   Floats r;
@@ -268,6 +282,20 @@ inline Ints widen(std::uint64_t low, std::uint64_t high) {
   const int16x8_t a = vreinterpretq_s16_u16(vmovl_u8(vcreate_u8(low)));
   const int16x8_t b = vreinterpretq_s16_u16(vmovl_u8(vcreate_u8(high)));
   return {widen_low(a), widen_high(a), widen_low(b), widen_high(b)};
+}
+inline void six_bit_scales(const void* a, const void* b, Ints& scales, Ints& minimums) {
+  const void* heads[2] = {a, b};
+  std::uint64_t of_scales[2], of_minimums[2];
+  for (int r = 0; r < 2; ++r) {  // four in a word
+    std::uint32_t p[4];
+    std::memcpy(p, heads[r], sizeof p);
+    const std::uint32_t high_scales = (p[3] & 0x0F0F0F0Fu) | (p[1] >> 2 & 0x30303030u);
+    const std::uint32_t high_minimums = (p[3] >> 4 & 0x0F0F0F0Fu) | (p[2] >> 2 & 0x30303030u);
+    of_scales[r] = (p[1] & 0x3F3F3F3Fu) | static_cast<std::uint64_t>(high_scales) << 32;
+    of_minimums[r] = (p[2] & 0x3F3F3F3Fu) | static_cast<std::uint64_t>(high_minimums) << 32;
+  }
+  scales = widen(of_scales[0], of_scales[1]);
+  minimums = widen(of_minimums[0], of_minimums[1]);
 }
 inline Ints widen_signed(const std::int8_t* p) {
   const int16x8_t a = vmovl_s8(vld1_s8(p)), b = vmovl_s8(vld1_s8(p + 8));
@@ -441,6 +469,8 @@ inline void interleave(const Bytes (&a)[4], const Bytes (&b)[4], Bytes (&words)[
       for (int i = 0; i < 4; ++i) words[q % 2 * 4 + i].v[2 * r + q / 2] = turned[i];
     }
 }
+
+inline constexpr bool kInterleavesNibbles = false;
 
 // --- Sums of products ---------------------------------------------------------------------------
 

@@ -154,6 +154,25 @@ inline Floats join_f16(const void* low, const void* high) {
   std::memcpy(bits + 1, high, 2);
   return join(f16_to_float(bits[0]), f16_to_float(bits[1]));
 }
+// Two f16 side by side at `low` and at `high`: the first of each, then the second.
+inline void join_f16_pairs(const void* low, const void* high, Floats& first, Floats& second) {
+  first = join_f16(low, high);
+  second =
+      join_f16(static_cast<const std::byte*>(low) + 2, static_cast<const std::byte*>(high) + 2);
+}
+// Eight f16 from a and eight from b, each kStride bytes after the one before.
+template <std::size_t kStride>
+inline Floats strided_f16(const void* a, const void* b) {
+  Floats r;
+  for (std::size_t i = 0; i < 8; ++i) {
+    std::uint16_t bits[2];
+    std::memcpy(bits, static_cast<const std::byte*>(a) + i * kStride, 2);
+    std::memcpy(bits + 1, static_cast<const std::byte*>(b) + i * kStride, 2);
+    r.v[i] = f16_to_float(bits[0]);
+    r.v[i + 8] = f16_to_float(bits[1]);
+  }
+  return r;
+}
 inline Floats load_twice(const float* p) {  // eight floats, into both halves
   Floats r;
   for (int i = 0; i < 8; ++i) r.v[i] = r.v[i + 8] = p[i];
@@ -272,6 +291,18 @@ inline Ints widen(std::uint64_t low, std::uint64_t high) {
     r.v[i + 8] = static_cast<std::int32_t>(high >> (8 * i) & 0xFF);
   }
   return r;
+}
+// The eight scales and minimums of unpack_k_scale, from the 16 bytes at a and at b of which the
+// last 12 hold them.
+inline void six_bit_scales(const void* a, const void* b, Ints& scales, Ints& minimums) {
+  std::uint8_t heads[2][16];
+  std::memcpy(heads[0], a, 16);
+  std::memcpy(heads[1], b, 16);
+  for (int i = 0; i < 16; ++i) {
+    const KScale both = unpack_k_scale(heads[i / 8] + 4, i % 8);
+    scales.v[i] = both.scale;
+    minimums.v[i] = both.min;
+  }
 }
 inline Ints widen_signed(const std::int8_t* p) {
   Ints r;
@@ -437,6 +468,16 @@ inline void interleave(const Bytes (&a)[4], const Bytes (&b)[4], Bytes (&words)[
       std::memcpy(words[k].v + 32 + 4 * i, b[block / 2].v + at, 4);
     }
 }
+
+// Whether the vocabulary has two words more, which turn the words of half bytes before they are
+// spread, at less than the cost of `interleave`, and give the same:
+//   interleave_nibbles(a, b, words)         byte 32 c + i of the 128 at a and b: element i of block
+//                                           2 c in the low four bits, of block 2 c + 1 in the high
+//   interleave_nibble_blocks(a, b, stride, words)   block i in the 16 bytes at a + i * stride: byte
+//   j
+//                                           holds element j in the low four bits, 16 + j in the
+//                                           high
+inline constexpr bool kInterleavesNibbles = false;
 
 // --- Products -----------------------------------------------------------------------------------
 
