@@ -24,6 +24,13 @@ struct SequenceStep {
   std::span<const std::int32_t> rows;    // of these tokens, whose logits are wanted
 };
 
+// How many of the `left` > 0 tokens the next step should take, if a step takes at most `most` > 0:
+// steps as even as can be, since what a step does once costs the same for a short one.
+inline std::int64_t next_chunk(std::int64_t left, std::int64_t most) {
+  const std::int64_t steps = (left + most - 1) / most;
+  return (left + steps - 1) / steps;
+}
+
 // Keeps references to the decoder, the kernels and the pool. One thread at a time: the one that
 // may use the pool.
 class BatchRunner {

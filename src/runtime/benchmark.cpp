@@ -141,9 +141,9 @@ BenchmarkFigure figure_of(const Peaks& peaks, std::span<const StepWork> steps, d
 }
 
 // Lengths of the steps in which a prompt is taken in.
-std::vector<std::int64_t> chunks_of(std::int64_t tokens, std::int64_t chunk) {
-  std::vector<std::int64_t> chunks(static_cast<std::size_t>(tokens / chunk), chunk);
-  if (tokens % chunk != 0) chunks.push_back(tokens % chunk);
+std::vector<std::int64_t> chunks_of(std::int64_t tokens, std::int64_t most) {
+  std::vector<std::int64_t> chunks;
+  for (; tokens > 0; tokens -= chunks.back()) chunks.push_back(next_chunk(tokens, most));
   return chunks;
 }
 

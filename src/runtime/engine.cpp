@@ -9,7 +9,7 @@
 namespace bantam {
 namespace {
 
-constexpr std::int64_t kScratchBytes = 32 << 20;
+constexpr std::int64_t kScratchBytes = 54 << 20;
 constexpr std::int64_t kMinChunk = 16, kMaxChunk = 512;
 
 using Clock = std::chrono::steady_clock;
@@ -107,7 +107,7 @@ Result<bool> Engine::advance(std::span<const std::int32_t> ids, bool all_logits,
   std::vector<std::int32_t> rows;
   for (auto first = static_cast<std::int64_t>(cached_.size()); first < total;) {
     if (stop.stop_requested()) return false;
-    const std::int64_t count = std::min(chunk_tokens_, total - first);
+    const std::int64_t count = next_chunk(total - first, chunk_tokens_);
     const auto chunk =
         ids.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
     rows.clear();

@@ -37,7 +37,7 @@ struct EngineOptions {
   WeightProgress check;
 };
 
-// Prompt tokens a step so that one layer's activations take about 32 MiB.
+// Most prompt tokens of a step: one layer's activations take about 54 MiB then.
 std::int64_t default_chunk_tokens(const ArchSpec& spec);
 
 struct GenerationRequest {
