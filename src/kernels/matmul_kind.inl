@@ -25,12 +25,17 @@ template <typename Format>
 using KindOf = ProductKind<Format::kSigned && kSignedDotOffset == 0, Format::kFine,
                            Format::kMinimums, byte_offset<Format>()>;
 
-// Whether a format is 128 bytes of which byte 32 c + i holds element 64 c + i in its low four bits
-// and element 64 c + 32 + i in its high ones, and nothing else but scales: they are turned into
-// columns before they are spread, at half the cost.
+// Half bytes are turned into words or columns before they are spread, at half the cost: those of
+// formats that declare `nibbles` (byte 32 c + i of a group's 128 holds element 64 c + i in its low
+// four bits and element 64 c + 32 + i in its high ones) or `nibble_blocks` (byte i of a block's 16
+// holds elements i and 16 + i).
 template <typename Format>
 constexpr bool has_nibbles() {
   return requires(const std::byte* group) { Format::nibbles(group); };
+}
+template <typename Format>
+constexpr bool has_nibble_blocks() {
+  return requires(const std::byte* group) { Format::nibble_blocks(group); };
 }
 
 template <typename Format>

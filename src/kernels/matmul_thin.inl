@@ -24,11 +24,6 @@ inline void store_halves_in_order(const Ints (&natural)[2], Floats (*as)(const I
   store(to[1], as(halves[1]));
 }
 
-template <typename Format>
-constexpr bool has_nibble_blocks() {
-  return requires(const std::byte* group) { Format::nibble_blocks(group); };
-}
-
 // Word k of each lane's block, as Format::unpack gives them.
 template <typename Format>
 [[gnu::always_inline]] inline void unpack_words(const std::byte* a, const std::byte* b,

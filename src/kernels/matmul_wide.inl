@@ -22,7 +22,7 @@ static_assert(sizeof(PanelBlock<ProductKind<false, true, Minimums::kFine, -1>>) 
 
 // What sixteen rows of a group are unpacked into on their way to the panel.
 struct RowMajorGroup {
-  alignas(64) std::uint8_t weights[16][256];  // or nibbles, in the first 128
+  alignas(64) std::uint8_t weights[16][256];  // or half bytes, in the first 128
   alignas(64) float scales[16][16];           // 8 scales, 8 minimums
   alignas(64) float fine[16][16], fine_minimums[16][16];
 };
@@ -36,6 +36,10 @@ inline void unpack_pair(const std::byte* a, const std::byte* b, std::int64_t r,
   for (int row = 0; row < 2; ++row) {
     if constexpr (has_nibbles<Format>()) {
       std::memcpy(rows.weights[r + row], Format::nibbles(source[row]), 128);
+    } else if constexpr (has_nibble_blocks<Format>()) {
+      const std::uint8_t* blocks = Format::nibble_blocks(source[row]);
+      for (std::size_t i = 0; i < 8; ++i)
+        std::memcpy(rows.weights[r + row] + 16 * i, blocks + i * Format::kNibbleStride, 16);
     } else {
       Bytes w[4];
       Format::unpack(source[row], w);
@@ -58,20 +62,34 @@ inline void transpose_words(const void* rows, std::size_t stride, Bytes (&out)[1
   transpose(static_cast<const std::uint8_t*>(rows), stride, out);
 }
 
+// Word `index` of a group's half bytes, of sixteen rows.
+template <typename Format, typename Block>
+inline void spread_nibbles(const Bytes& word, int index, Block* first, std::int64_t groups, int v) {
+  const Bytes low = low_bits(word, 15), high = low_bits(shift_right<4>(word), 15);
+  if constexpr (has_nibbles<Format>()) {
+    const int pair = index / 8;
+    store_bytes(first[2 * pair * groups].weights[index % 8][v], low);
+    store_bytes(first[(2 * pair + 1) * groups].weights[index % 8][v], high);
+  } else {
+    auto& weights = first[index / 4 * groups].weights;
+    store_bytes(weights[index % 4][v], to_kept_byte<Format>(Format::level(low)));
+    store_bytes(weights[index % 4 + 4][v], to_kept_byte<Format>(Format::level(high)));
+  }
+}
+
 // The blocks of one group are `groups` blocks apart, one a lane.
 template <typename Format, typename Block>
 inline void transpose_group(const RowMajorGroup& rows, Block* first, std::int64_t groups, int v) {
   using Kind = KindOf<Format>;
   Bytes words[16];
-  for (int i = 0; i < (has_nibbles<Format>() ? 2 : 4); ++i) {
+  constexpr bool kHalfBytes = has_nibbles<Format>() || has_nibble_blocks<Format>();
+  for (int i = 0; i < (kHalfBytes ? 2 : 4); ++i) {
     transpose_words(rows.weights[0] + 64 * i, sizeof rows.weights[0], words);
     for (int k = 0; k < 16; ++k) {
-      const int part = 2 * i + k / 8;  // of 32 bytes
-      if constexpr (has_nibbles<Format>()) {
-        const Bytes low = low_bits(words[k], 15), high = low_bits(shift_right<4>(words[k]), 15);
-        store_bytes(first[2 * part * groups].weights[k % 8][v], low);
-        store_bytes(first[(2 * part + 1) * groups].weights[k % 8][v], high);
+      if constexpr (kHalfBytes) {
+        spread_nibbles<Format>(words[k], 16 * i + k, first, groups, v);
       } else {
+        const int part = 2 * i + k / 8;  // of 32 bytes
         store_bytes(first[part * groups].weights[k % 8][v], words[k]);
       }
     }
