@@ -6,6 +6,7 @@
 namespace bantam {
 
 void WeightFile::own(MappedFile map) { maps_.push_back(std::move(map)); }
+void WeightFile::own(std::shared_ptr<const void> owner) { owners_.push_back(std::move(owner)); }
 
 std::byte* WeightFile::own_buffer(std::size_t bytes) {
   constexpr std::align_val_t kAlignment{64};

@@ -35,6 +35,8 @@ class WeightFile {
   // Bytes that views point into must be owned by the file: a map, or a buffer made at load time.
   void own(MappedFile map);
   std::byte* own_buffer(std::size_t bytes);  // 64-byte aligned, zeroed
+  // Or by something else, which then lives as long as the file: another file, say.
+  void own(std::shared_ptr<const void> owner);
   // CHECKs that the name is new: readers refuse duplicates before they get here.
   void add_tensor(std::string name, TensorView view);
 
@@ -47,6 +49,7 @@ class WeightFile {
   std::unordered_map<std::string, std::size_t> index_;
   std::vector<MappedFile> maps_;
   std::vector<std::shared_ptr<std::byte[]>> buffers_;
+  std::vector<std::shared_ptr<const void>> owners_;
 };
 
 // Opens whatever `path` is: a GGUF file, a split GGUF's first part, a safetensors file beside its
