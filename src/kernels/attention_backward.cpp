@@ -16,7 +16,10 @@ struct HeadWork {
   const AttentionConfig& config;
   const AttentionGradient& sequence;
   std::int64_t kv_head;
-  float *keys, *values;      // (positions, key_width), (positions, value_width)
+  std::int64_t positions;  // that there is room for
+  float *keys, *values;    // (positions, key_width), (positions, value_width)
+  // The same turned over: (key_width, positions), (value_width, positions).
+  float *keys_across, *values_across;
   float *weights, *changes;  // (kBackwardQueries, positions): p, and ds
   float* scratch;            // of product_here()
   float* tile;               // a block as KvFormat unpacks it
@@ -34,7 +37,14 @@ const KvFormat* find_format(const KernelTable& kernels, const KvType& type) {
   return &*found;
 }
 
-// What the forward pass saw, turned back where it was turned.
+// Element (i, j) of `from` (rows, width) to to[j * stride + i].
+void turn_over(const float* from, std::int64_t rows, std::int64_t width, float* to,
+               std::int64_t stride) {
+  for (std::int64_t i = 0; i < rows; ++i)
+    for (std::int64_t j = 0; j < width; ++j) to[j * stride + i] = from[i * width + j];
+}
+
+// What the forward pass saw, rotated back where it was rotated.
 void unpack(const HeadWork& work) {
   const AttentionConfig& config = work.config;
   const KvFormat& format = *find_format(work.kernels, config.kv_type);
@@ -56,11 +66,12 @@ void unpack(const HeadWork& work) {
       std::copy_n(work.tile + slot * padded(config.value_width), config.value_width,
                   work.values + (first + slot) * config.value_width);
   }
-  if (!config.kv_type.rotated) return;
-  for (std::int64_t i = 0; i < count; ++i) {
+  for (std::int64_t i = 0; i < count && config.kv_type.rotated; ++i) {
     work.kernels.rotate(work.keys + i * config.key_width, config.key_width);
     work.kernels.rotate(work.values + i * config.value_width, config.value_width);
   }
+  turn_over(work.keys, count, config.key_width, work.keys_across, work.positions);
+  turn_over(work.values, count, config.value_width, work.values_across, work.positions);
 }
 
 // Queries [first, first + count) of one head, and the positions [low, low + seen) that any of them
@@ -100,7 +111,8 @@ void differentiate(const HeadWork& work, const QueryBlock& block) {
       sequence.d_out + block.first * sequence.d_out_stride + block.head * values,
       sequence.d_out_stride};
   const FloatMatrix k = {work.keys + block.low * keys, keys};
-  const FloatMatrix v = {work.values + block.low * values, values};
+  const FloatMatrix k_across = {work.keys_across + block.low, work.positions};
+  const FloatMatrix v_across = {work.values_across + block.low, work.positions};
   const FloatMatrix p = {work.weights, block.seen}, ds = {work.changes, block.seen};
   const auto multiply = [&](const FloatMatrix& a, const FloatMatrix& b, float* c,
                             std::int64_t stride, std::int64_t rows, std::int64_t depth,
@@ -116,8 +128,8 @@ void differentiate(const HeadWork& work, const QueryBlock& block) {
                   .add = add},
                  work.scratch);
   };
-  multiply(queries, transposed(k), work.weights, block.seen, block.count, keys, block.seen, false);
-  multiply(d_out, transposed(v), work.changes, block.seen, block.count, values, block.seen, false);
+  multiply(queries, k_across, work.weights, block.seen, block.count, keys, block.seen, false);
+  multiply(d_out, v_across, work.changes, block.seen, block.count, values, block.seen, false);
   weigh(work, block);
   float* const d_queries =
       sequence.d_queries + block.first * sequence.d_query_stride + block.head * keys;
@@ -158,25 +170,34 @@ void attention_backward(const KernelTable& kernels, ThreadPool& pool, Arena& scr
   }
   const std::int64_t keys = longest * config.key_width, values = longest * config.value_width;
   const std::int64_t weights = kBackwardQueries * longest, tile = tile_floats(config);
-  const std::int64_t floats = keys + values + 2 * weights + tile + kProductScratchFloats;
+  const std::int64_t floats = 2 * (keys + values) + 2 * weights + tile + kProductScratchFloats;
   const Arena::Mark mark = scratch.mark();
   float* const memory = scratch.alloc<float>(static_cast<std::size_t>(floats) * pool.size());
   const auto heads = static_cast<std::size_t>(config.kv_heads);
   pool.parallel_for(sequences.size() * heads, 1,
                     [&](std::size_t begin, std::size_t end, std::size_t worker) {
                       float* const mine = memory + static_cast<std::int64_t>(worker) * floats;
-                      float* const after = mine + keys + values + 2 * weights;
-                      for (std::size_t i = begin; i < end; ++i)
+                      for (std::size_t i = begin; i < end; ++i) {
+                        float* next = mine;
+                        const auto take = [&next](std::int64_t count) {
+                          float* const at = next;
+                          next += count;
+                          return at;
+                        };
                         differentiate_head({.kernels = kernels,
                                             .config = config,
                                             .sequence = sequences[i / heads],
                                             .kv_head = static_cast<std::int64_t>(i % heads),
-                                            .keys = mine,
-                                            .values = mine + keys,
-                                            .weights = mine + keys + values,
-                                            .changes = mine + keys + values + weights,
-                                            .scratch = after + tile,
-                                            .tile = after});
+                                            .positions = longest,
+                                            .keys = take(keys),
+                                            .values = take(values),
+                                            .keys_across = take(keys),
+                                            .values_across = take(values),
+                                            .weights = take(weights),
+                                            .changes = take(weights),
+                                            .scratch = take(kProductScratchFloats),
+                                            .tile = take(tile)});
+                      }
                     });
   scratch.rewind(mark);
 }
