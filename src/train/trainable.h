@@ -1,0 +1,51 @@
+// Makes a model trainable: decides which tensors are parameters and builds the decoder that reads
+// them.
+//
+//   full       chosen tensors are decoded to floats in memory; the others stay where they are
+//   adapter    the base stays as it is, mapped and packed; A and B of the chosen linear layers are
+//              parameters
+// The decoder that comes back is served, scored and saved like any other.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string_view>
+
+#include "base/result.h"
+#include "models/decoder.h"
+#include "train/parameters.h"
+
+namespace bantam {
+
+// The parameters have to outlive whatever runs the decoder.
+struct TrainableModel {
+  std::unique_ptr<Parameters> parameters;
+  // What the decoder reads: parameters among the base's own tensors. Of an adapter the base.
+  std::shared_ptr<const WeightFile> file;
+  std::shared_ptr<const Decoder> decoder;
+};
+
+using TensorChoice = std::function<bool(std::string_view name)>;
+
+// An empty choice takes every tensor but the rotary divisors, which are part of the shape. Errors:
+// those of load_decoder() and of Parameters::create(), "dtype_unsupported", and kUsage
+// "nothing_to_train".
+Result<TrainableModel> train_tensors(std::shared_ptr<const WeightFile> base,
+                                     const TensorChoice& chosen);
+
+struct AdapterOptions {
+  std::int64_t rank = 16;
+  double alpha = 32;
+  bool rank_stabilized = false;  // scale alpha / √r instead of alpha / r (Kalajdzievski, 2023)
+  double b_rate = 1;             // learning rate of B over A's (LoRA+, Hayou et al., 2024: 16)
+  TensorChoice chosen = {};      // names of linear weights; empty: all but head and router
+  std::uint64_t seed = 1;        // A is uniform in ±1 / √in, B is zero
+};
+
+// Parameters are named as in GGUF adapters: NAME.lora_a (r, in), NAME.lora_b (out, r), those of
+// stacks of experts with one dimension more. Errors as above.
+Result<TrainableModel> train_adapter(std::shared_ptr<const WeightFile> base,
+                                     const AdapterOptions& options);
+
+}  // namespace bantam

@@ -1,0 +1,146 @@
+// write_gradients FOLDER: small random models with what the trainer makes of them, for a program
+// that computes the same in another way (gradients_test.py).
+//
+// For each model: NAME.weights.safetensors, NAME.gradients.safetensors (of the mean loss of a few
+// examples) and NAME.json: its numbers, the examples, the loss, and the losses of a hundred steps
+// of AdamW.
+#include <cstdio>
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/random.h"
+#include "formats/safetensors.h"
+#include "support/random_model.h"
+#include "train/learner.h"
+#include "train/optimizer.h"
+#include "train/trainable.h"
+
+namespace {
+
+using namespace bantam;  // NOLINT: a program of one file
+using support::RandomModelSpec;
+
+constexpr int kSteps = 100;
+constexpr AdamwOptions kAdamw = {.beta1 = 0.9F, .beta2 = 0.95F, .epsilon = 1e-8F, .decay = 0.1F};
+constexpr float kRate = 2e-3F, kClip = 1.0F;
+
+std::vector<std::pair<std::string, RandomModelSpec>> models() {
+  const RandomModelSpec llama{.vocab = 96,
+                              .width = 64,
+                              .layers = 2,
+                              .heads = 4,
+                              .kv_heads = 2,
+                              .ffn_width = 96,
+                              .vocabulary = false};
+  RandomModelSpec biases = llama, qwen3 = llama;
+  biases.tied = biases.biases = true;
+  qwen3.architecture = "qwen3";
+  qwen3.head_width = 24;
+  return {{"llama", llama}, {"biases", biases}, {"qwen3", qwen3}};
+}
+
+std::vector<Example> examples() {
+  std::vector<Example> all;
+  for (const std::size_t length : {17u, 30u, 5u}) {
+    Random random(length);
+    Example example;
+    for (std::size_t i = 0; i < length; ++i) {
+      example.ids.push_back(static_cast<std::int32_t>(random.next_below(96)));
+      example.weights.push_back(i > 2 ? 1.0F : 0.0F);
+    }
+    all.push_back(std::move(example));
+  }
+  return all;
+}
+
+double weight_of(const std::vector<Example>& all) {
+  double sum = 0;
+  for (const Example& example : all)
+    for (const float weight : example.weights) sum += static_cast<double>(weight);
+  return sum;
+}
+
+Json array_of(const auto& values) {
+  JsonArray array;
+  for (const auto value : values) array.push_back(value);
+  return array;
+}
+
+Json examples_json(const std::vector<Example>& all) {
+  JsonArray array;
+  for (const Example& example : all)
+    array.push_back(
+        JsonObject{{"ids", array_of(example.ids)}, {"weights", array_of(example.weights)}});
+  return array;
+}
+
+Result<void> write_model(const std::filesystem::path& folder, const std::string& name,
+                         const RandomModelSpec& spec) {
+  const auto path = [&](const char* suffix) { return folder / (name + suffix); };
+  const auto file = support::make_random_model(spec);
+  TRY(write_safetensors(path(".weights.safetensors"), file->tensors()));
+  const TrainableModel model = TRY(train_tensors(file, {}));
+  ThreadPool pool(1);
+  const KernelTable& kernels = *TRY(choose_kernels(""));
+  Learner learner(*model.decoder, *model.parameters, kernels, pool, {.kv_type = DType::kF32});
+  const auto optimizer = TRY(make_adamw(*model.parameters, kernels, pool, kAdamw));
+  Objective objective;
+  const std::vector<Example> all = examples();
+  const double weight = weight_of(all);
+  std::vector<double> curve;
+  for (int step = 1; step <= kSteps; ++step) {
+    model.parameters->zero_gradients();
+    double loss = 0;
+    for (const ExampleLoss& one : TRY(learner.accumulate(all, objective, 1 / weight)))
+      loss += one.nll / weight;
+    curve.push_back(loss);
+    if (step == 1) {
+      std::vector<NamedTensor> gradients;
+      for (const Parameter& parameter : model.parameters->all())
+        gradients.push_back({parameter.name,
+                             {DType::kF32, parameter.shape,
+                              reinterpret_cast<const std::byte*>(parameter.gradient)}});
+      TRY(write_safetensors(path(".gradients.safetensors"), gradients));
+    }
+    const double norm = model.parameters->gradient_norm(kernels);
+    optimizer->step(step, kRate, static_cast<float>(std::min(1.0, kClip / norm)));
+  }
+  const Json document =
+      JsonObject{{"architecture", spec.architecture},
+                 {"heads", spec.heads},
+                 {"kv_heads", spec.kv_heads},
+                 {"head_width", spec.head_width > 0 ? spec.head_width : spec.width / spec.heads},
+                 {"layers", spec.layers},
+                 {"rope_base", spec.rope_base},
+                 {"epsilon", spec.norm_epsilon},
+                 {"examples", examples_json(all)},
+                 {"adamw",
+                  {{"rate", kRate},
+                   {"beta1", kAdamw.beta1},
+                   {"beta2", kAdamw.beta2},
+                   {"epsilon", kAdamw.epsilon},
+                   {"decay", kAdamw.decay},
+                   {"clip", kClip}}},
+                 {"curve", array_of(curve)}};
+  return write_file(path(".json"), write_json(document));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 2) {
+    std::fprintf(stderr, "usage: write_gradients FOLDER\n");
+    return 64;
+  }
+  for (const auto& [name, spec] : models()) {
+    if (const auto written = write_model(argv[1], name, spec); !written) {
+      std::fprintf(stderr, "%s\n", written.error().to_string().c_str());
+      return 73;
+    }
+  }
+  return 0;
+}
