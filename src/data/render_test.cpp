@@ -313,7 +313,8 @@ bool check_template(const std::string& text, const Row& row) {
   std::int64_t ends = 0;
   for (std::size_t i = 0; i < example.ids.size(); ++i)
     ends += example.weights[i] > 0 && tokenizer->specials().ends_generation(example.ids[i]);
-  EXPECT_EQ(ends, counts.unended == 2 ? 1 : 2) << learned;
+  EXPECT_GE(ends, std::max<std::int64_t>(1, 2 - counts.unended)) << learned;
+  EXPECT_LE(ends, 2) << learned;
   EXPECT_LE(learned.size(), 2 * (std::string("Answer-one.").size() + 64)) << learned;
 
   if (counts.other_prompts == 0) {  // what the server sends for the first answer
