@@ -1,5 +1,6 @@
 #include "formats/hf_family.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 
@@ -181,6 +182,31 @@ Result<const HfFamily*> find_hf_family(std::string_view model_type) {
   error.where = "/model_type";
   error.hint = fmt::format("known: {}", fmt::join(known, ", "));
   return std::unexpected(std::move(error));
+}
+
+const HfFamily* hf_family_of(std::string_view architecture) {
+  const auto* found = std::ranges::find(kFamilies, architecture, &HfFamily::architecture);
+  return found == kFamilies.end() ? nullptr : found;
+}
+
+std::optional<HfTarget> hf_source(const HfFamily& family, std::string_view name,
+                                  std::uint64_t expert) {
+  if (name.find('#') != name.npos) return std::nullopt;
+  std::string_view suffix;
+  for (const std::string_view known : {".weight", ".bias"})
+    if (name.ends_with(known)) suffix = known;
+  const NumberedName found = numbered(name.substr(0, name.size() - suffix.size()));
+  for (const HfRule& rule : family.rules) {
+    if (rule.to != found.pattern) continue;
+    HfTarget source{.name = std::string(rule.from), .action = rule.action, .expert = expert};
+    if (const std::size_t layer = source.name.find('#'); layer != std::string::npos)
+      source.name.replace(layer, 1, found.numbers[0]);
+    if (const std::size_t part = source.name.find('#'); part != std::string::npos)
+      source.name.replace(part, 1, fmt::format("{}", expert));
+    source.name += suffix;
+    return source;
+  }
+  return std::nullopt;
 }
 
 std::optional<HfTarget> hf_target(const HfFamily& family, std::string_view name) {

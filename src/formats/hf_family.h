@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -56,6 +57,13 @@ struct HfTarget {
 };
 // Nothing for names that no rule has a place for.
 std::optional<HfTarget> hf_target(const HfFamily& family, std::string_view name);
+
+// The family whose models have this architecture in GGUF; null if there is none.
+const HfFamily* hf_family_of(std::string_view architecture);
+
+// The way back: what the family calls GGUF's tensor `name`. `expert` is used for kExpert.
+std::optional<HfTarget> hf_source(const HfFamily& family, std::string_view name,
+                                  std::uint64_t expert);
 
 // rope_theta, rope_scaling or rope_parameters as "<architecture>.rope.*" keys; what Llama 3 needs
 // as a tensor is returned. `width` is the number of dimensions that are rotated.

@@ -21,6 +21,8 @@ class Decoder {
 
   const ArchSpec& spec() const { return spec_; }
   const DecoderWeights& weights() const { return weights_; }
+  // Whose bytes the weights are, or most of them: what an adapter has changed is elsewhere.
+  const std::shared_ptr<const WeightFile>& file() const { return file_; }
 
   // One step: stores the batch's keys and values in its sequences and gives the logits of the rows
   // asked for, in that order. → (rows, V). Rows are indices into the batch's tokens; the output
