@@ -45,7 +45,7 @@ std::unexpected<Error> open_failed(const std::filesystem::path& path, int code) 
 
 std::unexpected<Error> write_failed(const std::filesystem::path& path, std::string_view what,
                                     int code) {
-  if (code == ENOSPC || code == EDQUOT)
+  if (code == ENOSPC || code == EDQUOT || code == EFBIG)
     return at(path, fail(ErrorKind::kCannotCreate, "storage_full", "{}: {}", what, reason(code)));
   if (code == EACCES || code == EPERM || code == EROFS)
     return at(path, fail(ErrorKind::kPermission, "permission", "{}: {}", what, reason(code)));
