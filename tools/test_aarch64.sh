@@ -63,7 +63,7 @@ takes_table() {  # PROCESSOR TABLE
 }
 check "a Cortex-A53 gets neon" takes_table cortex-a53 neon
 check "a Cortex-A76 gets neon-dotprod" takes_table cortex-a76 neon-dotprod
-check "a processor with everything gets neon-dotprod" takes_table max neon-dotprod
+check "a processor with everything gets neon-i8mm" takes_table max neon-i8mm
 
 model=models/seed-Q8_0.gguf
 same_output() {  # PROCESSOR COMMAND...: of both programs, but for what time it took

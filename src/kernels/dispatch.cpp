@@ -24,6 +24,8 @@ constexpr Isa kIsas[] = {
      [](const CpuInfo& cpu) { return cpu.avx2 && cpu.fma && cpu.f16c && cpu.avx_vnni; }},
     {&internal::kAvx2Kernels, [](const CpuInfo& cpu) { return cpu.avx2 && cpu.fma && cpu.f16c; }},
 #elif defined(__aarch64__)
+    {&internal::kNeonI8mmKernels,
+     [](const CpuInfo& cpu) { return cpu.neon && cpu.dotprod && cpu.i8mm; }},
     {&internal::kNeonDotprodKernels, [](const CpuInfo& cpu) { return cpu.neon && cpu.dotprod; }},
     {&internal::kNeonKernels, [](const CpuInfo& cpu) { return cpu.neon; }},
 #endif

@@ -12,7 +12,7 @@ extern const KernelTable kScalarKernels;
 #if defined(__x86_64__)
 extern const KernelTable kAvx2Kernels, kAvx2VnniKernels, kAvx512Kernels, kAvx512VnniKernels;
 #elif defined(__aarch64__)
-extern const KernelTable kNeonKernels, kNeonDotprodKernels;
+extern const KernelTable kNeonKernels, kNeonDotprodKernels, kNeonI8mmKernels;
 #endif
 
 // As bantam::choose_kernels, for a machine with those features.

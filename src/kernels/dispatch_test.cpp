@@ -71,6 +71,8 @@ TEST(ChooseKernels, EachFeatureSetGetsItsTable) {
   EXPECT_EQ((*internal::choose_kernels("", cpu))->name, "neon");
   cpu.dotprod = true;
   EXPECT_EQ((*internal::choose_kernels("", cpu))->name, "neon-dotprod");
+  cpu.i8mm = true;
+  EXPECT_EQ((*internal::choose_kernels("", cpu))->name, "neon-i8mm");
 }
 #endif
 

@@ -9,7 +9,8 @@
 inline constexpr std::int64_t kPanelRows = 16 * kPanelVectors;
 static_assert(kPanelRows <= kMostPanelRows);
 
-// 32 elements of the panel's rows: element 4 k + i of row 16 v + r at weights[k][v][4 r + i].
+// 32 elements of the panel's rows: element 4 k + i of row 16 v + r at weights[k][v][4 r + i], or,
+// where kPairsTokens, as pair_words() leaves words k and k + 1.
 template <typename Kind>
 struct alignas(64) PanelBlock {
   std::uint8_t weights[8][kPanelVectors][64];
@@ -110,6 +111,10 @@ inline void transpose_group(const RowMajorGroup& rows, Block* first, std::int64_
     for (int i = 0; i < 16; ++i)
       store_bytes(first[i / 2 * groups].numbers[Kind::kFineMinimumsAt + i % 2][v], words[i]);
   }
+  if constexpr (kPairsTokens)
+    for (int lane = 0; lane < 8; ++lane)
+      for (int k = 0; k < 8; k += 2)
+        pair_words(first[lane * groups].weights[k][v], first[lane * groups].weights[k + 1][v]);
 }
 
 // Sixteen rows from `first`, as vector v of the panel. Rows that there are not repeat the last one;
@@ -149,21 +154,44 @@ inline void fill_vector(const DotRows& rows, std::int64_t first, std::int64_t gr
 //
 // A tile's sums live in registers only if everything around them is one function.
 
+// What the offset of the weights takes away from the sums of half a block (kFine) or of a block.
+template <typename Kind, int kBegin>
+inline std::int32_t first_sum(const ActivationBlock& x) {
+  if constexpr (Kind::kOffset < 0) return 0;
+  const std::int32_t start = Kind::kFine ? x.offset_sums[kBegin / 4] : x.offset_sum;
+  return start >> (7 - Kind::kOffset);  // exact: a multiple of 128
+}
+
+// panel_sums() by pairs of tokens; the last of an odd number is a pair with itself.
+template <typename Kind, int kBegin, int kEnd, int kTokens>
+[[gnu::always_inline]] inline void paired_panel_sums(const PanelBlock<Kind>& block,
+                                                     const ActivationBlock* x,
+                                                     std::int64_t x_stride,
+                                                     Ints (&sums)[kPanelVectors][kTokens]) {
+  for (int t = 0; t < kTokens; t += 2) {
+    const int other = t + 1 < kTokens ? t + 1 : t;
+    const ActivationBlock &first = x[t * x_stride], &second = x[other * x_stride];
+    for (int v = 0; v < kPanelVectors; ++v) {
+      auto pair = splat_pair(first_sum<Kind, kBegin>(first), first_sum<Kind, kBegin>(second));
+      for (int k = kBegin; k < kEnd; k += 2)
+        pair = dot_pair(pair, block.weights[k][v], block.weights[k + 1][v], first.quants + 4 * k,
+                        second.quants + 4 * k);
+      split(pair, sums[v][t], sums[v][other]);
+    }
+  }
+}
+
 // The integers of elements [4 * kBegin, 4 * kEnd) of a block and kTokens tokens, x_stride blocks
 // apart, from what the offset of the weights takes away.
 template <typename Kind, int kBegin, int kEnd, int kTokens>
 [[gnu::always_inline]] inline void panel_sums(const PanelBlock<Kind>& block,
                                               const ActivationBlock* x, std::int64_t x_stride,
                                               Ints (&sums)[kPanelVectors][kTokens]) {
-  for (int t = 0; t < kTokens; ++t) {
-    std::int32_t start = 0;
-    if constexpr (Kind::kOffset >= 0) {
-      const ActivationBlock& of_t = x[t * x_stride];
-      start = Kind::kFine ? of_t.offset_sums[kBegin / 4] : of_t.offset_sum;
-      if constexpr (Kind::kOffset != 7) start >>= 7 - Kind::kOffset;  // a multiple of 128
-    }
-    for (int v = 0; v < kPanelVectors; ++v) sums[v][t] = splat_int(start);
-  }
+  if constexpr (kPairsTokens)
+    return paired_panel_sums<Kind, kBegin, kEnd>(block, x, x_stride, sums);
+  for (int t = 0; t < kTokens; ++t)
+    for (int v = 0; v < kPanelVectors; ++v)
+      sums[v][t] = splat_int(first_sum<Kind, kBegin>(x[t * x_stride]));
   // Unrolled, addresses are constants; they would take a sixth of the time.
 #pragma clang loop unroll(full)
   for (int k = kBegin; k < kEnd; ++k)

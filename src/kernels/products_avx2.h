@@ -1,6 +1,7 @@
 // Products of bytes in AVX2. Meanings: vec_scalar.h.
 
 inline constexpr int kSignedDotOffset = 0;
+inline constexpr bool kPairsTokens = false;
 
 inline __m256i half_dot(__m256i sums, __m256i w, __m256i x) {
   const __m256i pairs = _mm256_maddubs_epi16(w, x);  // at most 2 * 128 * 127

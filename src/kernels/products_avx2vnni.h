@@ -1,6 +1,7 @@
 // Products of bytes in AVX2 with AVX-VNNI. Meanings: vec_scalar.h.
 
 inline constexpr int kSignedDotOffset = 128;
+inline constexpr bool kPairsTokens = false;
 
 inline Ints dot_unsigned(const Ints& sums, const Bytes& w, const Bytes& x) {
   return {_mm256_dpbusd_avx_epi32(sums.a, w.a, x.a), _mm256_dpbusd_avx_epi32(sums.b, w.b, x.b)};

@@ -1,6 +1,7 @@
 // Products of bytes in AVX-512 BW, for machines without VNNI. Meanings: vec_scalar.h.
 
 inline constexpr int kSignedDotOffset = 0;
+inline constexpr bool kPairsTokens = false;
 
 inline Ints dot_unsigned(const Ints& sums, const Bytes& w, const Bytes& x) {
   const __m512i pairs = _mm512_maddubs_epi16(w.v, x.v);  // at most 2 * 127 * 127

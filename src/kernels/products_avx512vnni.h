@@ -1,6 +1,7 @@
 // Products of bytes in AVX-512 VNNI. Meanings: vec_scalar.h.
 
 inline constexpr int kSignedDotOffset = 128;
+inline constexpr bool kPairsTokens = false;
 
 inline Ints dot_unsigned(const Ints& sums, const Bytes& w, const Bytes& x) {
   return {_mm512_dpbusd_epi32(sums.v, w.v, x.v)};

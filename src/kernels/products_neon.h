@@ -1,6 +1,7 @@
 // Products of bytes in the Advanced SIMD of ARMv8.0. Meanings: vec_scalar.h.
 
 inline constexpr int kSignedDotOffset = 0;
+inline constexpr bool kPairsTokens = false;
 
 inline Bytes prepare_signed(const Bytes& w) { return w; }
 inline Ints dot_signed(const Ints& sums, const Bytes& w, const Bytes& x) {

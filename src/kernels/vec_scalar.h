@@ -483,6 +483,8 @@ inline constexpr bool kInterleavesNibbles = false;
 
 // dot_signed(w, x) gives the sum of (w + kSignedDotOffset) * x.
 inline constexpr int kSignedDotOffset = 0;
+// Whether panels are multiplied with two tokens at a time, by words that products_neon_i8mm.h has.
+inline constexpr bool kPairsTokens = false;
 
 // sums[i] + the four products of bytes 4 i to 4 i + 3: w unsigned and at most 127, x signed.
 inline Ints dot_unsigned(const Ints& sums, const Bytes& w, const Bytes& x) {
