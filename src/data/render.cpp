@@ -70,8 +70,11 @@ void end_with_eos(const Tokenizer& tokenizer, Example& example) {
   if (eos && (example.ids.empty() || example.ids.back() != *eos)) append(example, {{*eos}}, 1);
 }
 
+// The first id has nothing to be predicted from.
 bool learns(const Example& example) {
-  return std::ranges::any_of(example.weights, [](float weight) { return weight > 0; });
+  return example.weights.size() > 1 &&
+         std::any_of(example.weights.begin() + 1, example.weights.end(),
+                     [](float weight) { return weight > 0; });
 }
 
 }  // namespace
@@ -138,13 +141,13 @@ Result<std::vector<Example>> RowRenderer::render_row(const Row& row, RenderCount
 }
 
 std::vector<Example> RowRenderer::document(const Row& row, RenderCounts& counts) const {
-  if (is_blank(row.text)) {
-    ++counts.empty_targets;
-    return {};
-  }
   Example whole;
   append(whole, tokenizer_->encode(row.text, {.add_specials = true}), 1);
   end_with_eos(*tokenizer_, whole);
+  if (is_blank(row.text) || !learns(whole)) {
+    ++counts.empty_targets;
+    return {};
+  }
   const auto tokens = static_cast<std::int64_t>(whole.ids.size());
   return cut_document(whole.ids,
                       options_.context > 0 ? options_.context : std::max<std::int64_t>(2, tokens),

@@ -34,32 +34,6 @@ Result<std::string> text_of(const Json& value, const std::string& pointer) {
   return bad_row(pointer, "expected a string, found {}", json_type_name(value));
 }
 
-// A string, or parts of which those with text count; parts of thinking go to the reasoning.
-Result<void> read_content(const Json& content, const std::string& pointer, Message& message) {
-  if (content.is_string()) {
-    message.content = TRY(text_of(content, pointer));
-    return {};
-  }
-  const auto* parts = content.if_array();
-  if (parts == nullptr)
-    return bad_row(pointer, "expected a string or an array of parts, found {}",
-                   json_type_name(content));
-  for (std::size_t i = 0; i < parts->size(); ++i) {
-    const std::string place = fmt::format("{}/{}", pointer, i);
-    const auto* part = (*parts)[i].if_object();
-    const Json* type = part == nullptr ? nullptr : part->if_contains("type");
-    if (type == nullptr || !type->is_string()) return bad_row(place, "expected a part with a type");
-    const std::string_view kind = type->get_string();
-    const Json* text = either(*part, "text", "value");
-    if ((kind != "text" && kind != "reasoning") || text == nullptr)
-      return bad_row(place, "only parts of text can be learned from, not {}", quoted(kind));
-    std::optional<std::string>& into = kind == "text" ? message.content : message.reasoning;
-    if (into) *into += '\n';
-    into = into.value_or("") + TRY(text_of(*text, place));
-  }
-  return {};
-}
-
 // {"name":…,"arguments":…}: arguments as JSON text, whichever way they came.
 Result<ToolCall> read_call(const Json& value, const std::string& pointer) {
   const auto* function = value.if_object();
@@ -90,13 +64,42 @@ Result<void> read_calls(const Json& value, const std::string& pointer, Message& 
   return {};
 }
 
-// ShareGPT's turn of a call: its value is the call as JSON text.
-Result<void> read_call_text(const std::string& pointer, Message& message) {
-  const Result<Json> json = parse_json(message.content.value_or(""));
+// A call as JSON text, or several.
+Result<void> read_call_text(std::string_view text, const std::string& pointer, Message& message) {
+  const Result<Json> json = parse_json(text);
   if (!json) return bad_row(pointer, "a call that is no JSON: {}", json.error().message);
-  message.content.reset();
   if (json->is_array()) return read_calls(*json, pointer, message);
   message.tool_calls.push_back(TRY(read_call(*json, pointer)));
+  return {};
+}
+
+// A string, or parts: of text, of thinking, and calls as JSON text.
+Result<void> read_content(const Json& content, const std::string& pointer, Message& message) {
+  if (content.is_string()) {
+    message.content = TRY(text_of(content, pointer));
+    return {};
+  }
+  const auto* parts = content.if_array();
+  if (parts == nullptr)
+    return bad_row(pointer, "expected a string or an array of parts, found {}",
+                   json_type_name(content));
+  for (std::size_t i = 0; i < parts->size(); ++i) {
+    const std::string place = fmt::format("{}/{}", pointer, i);
+    const auto* part = (*parts)[i].if_object();
+    const Json* type = part == nullptr ? nullptr : part->if_contains("type");
+    if (type == nullptr || !type->is_string()) return bad_row(place, "expected a part with a type");
+    const std::string_view kind = type->get_string();
+    const Json* value = either(*part, "text", "value");
+    if ((kind != "text" && kind != "reasoning" && kind != "tool_call") || value == nullptr)
+      return bad_row(place, "only parts of text can be learned from, not {}", quoted(kind));
+    std::string text = TRY(text_of(*value, place));
+    if (kind == "tool_call") {
+      TRY(read_call_text(text, place, message));
+      continue;
+    }
+    std::optional<std::string>& into = kind == "text" ? message.content : message.reasoning;
+    into = into ? *into + '\n' + text : std::move(text);
+  }
   return {};
 }
 
@@ -130,7 +133,10 @@ Result<Message> read_message(const Json& value, const std::string& pointer, floa
     message.reasoning = TRY(text_of(*thinking, pointer + "/reasoning_content"));
   if (const Json* calls = object->if_contains("tool_calls"); calls != nullptr && !calls->is_null())
     TRY(read_calls(*calls, pointer + "/tool_calls", message));
-  if (said == "function_call") TRY(read_call_text(pointer + "/value", message));
+  if (said == "function_call") {  // its text is the call
+    const std::string call = std::exchange(message.content, std::nullopt).value_or("");
+    TRY(read_call_text(call, pointer + "/value", message));
+  }
   if (const Json* id = object->if_contains("tool_call_id"); id != nullptr && !id->is_null())
     message.tool_call_id = TRY(text_of(*id, pointer + "/tool_call_id"));
   if (const Json* name = object->if_contains("name"); name != nullptr && !name->is_null())

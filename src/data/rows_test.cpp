@@ -79,6 +79,18 @@ TEST(Rows, ShareGptConversations) {
   EXPECT_TRUE(one.tools.is_null());
 }
 
+TEST(Rows, PartsOfAMessage) {
+  const Row one = row(R"({"messages":[{"role":"user","content":[{"type":"text","value":"q"}]},
+      {"role":"assistant","content":[{"type":"reasoning","value":"hm"},
+          {"type":"text","value":"wait"},
+          {"type":"tool_call","value":"{\"name\":\"f\",\"arguments\":{\"x\":1}}"}]}]})");
+  const Message& answer = one.messages[1];
+  EXPECT_EQ(answer.content, "wait");
+  EXPECT_EQ(answer.reasoning, "hm");
+  ASSERT_THAT(answer.tool_calls, SizeIs(1));
+  EXPECT_EQ(answer.tool_calls[0].name + answer.tool_calls[0].arguments, "f{\"x\":1}");
+}
+
 TEST(Rows, Completions) {
   const Row text = row(R"({"prompt":"p","completion":"c"})");
   EXPECT_EQ(text.shape, RowShape::kCompletion);
@@ -249,6 +261,7 @@ TEST(Rows, ReadsPublishedFiles) {
       {"tasks/finetune/kto_en_demo.json", RowShape::kLiked, 300},
       {"tasks/finetune/glaive_toolcall_en_demo.json", RowShape::kMessages, 300},
       {"tasks/finetune/v1_sft_demo.jsonl", RowShape::kMessages, 500},
+      {"tasks/finetune/reason_tool_use_demo_50.jsonl", RowShape::kMessages, 50},
       {"text/c4_demo.jsonl", RowShape::kText, 300},
   };
   for (const auto& [path, shape, count] : kFiles) {
