@@ -258,6 +258,40 @@ TEST_F(Rendered, MasksEscapeControlBytes) {
   EXPECT_EQ(show_mask(*tokenizer_, example, true), "a\\x1B[2J\n\x1b[32mb\x1b[0m");
 }
 
+// A tokenizer that puts a space before every text must see that the answer goes on.
+TEST(SentencePieceRows, AnswersFollowTheirPromptsWithoutASpaceOfTheirOwn) {
+  const auto path = std::filesystem::path(BANTAM_SHARED_DATA) / "weights/tinyllamas/tok512.bin";
+  if (!std::filesystem::exists(path)) GTEST_SKIP() << "needs " << path;
+  const auto tokenizer = load_tokenizer(path);
+  ASSERT_TRUE(tokenizer) << tokenizer.error().to_string();
+  ASSERT_TRUE((*tokenizer)->drops_leading_space());
+  const auto chat = ChatTemplate::parse(
+      "{{ bos_token }}{% for m in messages %}{% if m.role == 'user' %}Q: {{ m.content }} A:"
+      "{% else %} {{ m.content }}{{ eos_token }}{% endif %}{% endfor %}",
+      {{"bos_token", "<s>"}, {"eos_token", "</s>"}});
+  ASSERT_TRUE(chat) << chat.error().to_string();
+  const auto renderer = RowRenderer::create(**tokenizer, &*chat, {});
+  ASSERT_TRUE(renderer);
+  const auto file = parse_rows(
+      R"([{"messages":[{"role":"user","content":"Who?"},{"role":"assistant","content":"the cat"},
+          {"role":"user","content":"Why?"},{"role":"assistant","content":"a dog"}]}])",
+      RowFormat::kJson, "data", {});
+  RenderCounts counts;
+  const auto examples = renderer->render(file->rows[0], counts);
+  ASSERT_TRUE(examples) << examples.error().to_string();
+  const Example& example = (*examples)[0];
+  EXPECT_EQ(show_mask(**tokenizer, example, false).substr(0, 3), "<s>");
+  EXPECT_THAT(show_mask(**tokenizer, example, false),
+              AllOf(HasSubstr("Who? A:⟦ the cat</s>⟧"), HasSubstr("Why? A:⟦ a dog</s>⟧")));
+  ChatRequest request;
+  request.messages = {{.role = "user", .content = "Who?"}};
+  const auto prompt = encode_prompt(**tokenizer, *chat->render(request));
+  EXPECT_TRUE(std::equal(prompt.begin(), prompt.end(), example.ids.begin()));
+  // As the answer stands in the running text: "▁the" and no space before it.
+  EXPECT_EQ((*tokenizer)->piece(example.ids[prompt.size()]), "▁the");
+  EXPECT_EQ(counts.other_prompts + counts.unended, 0);
+}
+
 // --- every published template ------------------------------------------------------------------
 
 // What looks like a control token in the text of a template.
