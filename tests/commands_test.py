@@ -6,7 +6,9 @@ usage: tests/commands_test.py BANTAM
 
 import json
 import pathlib
+import random
 import re
+import struct
 import subprocess
 import sys
 import tempfile
@@ -25,6 +27,25 @@ def commands():
     """The commands that `bantam help` lists."""
     text = run("help").stdout.split("Commands:\n")[1].split("\n\n")[0]
     return re.findall(r"^  (\S+) ", text, re.M)
+
+
+def write_peft(folder, size):
+    """An adapter of the seed model's queries in PEFT's form, with a B of that size."""
+    shown = json.loads(run("show", str(SEED), "--json").stdout)
+    width = shown["metadata"]["llama.embedding_length"]
+    generator = random.Random(1)
+    values = [generator.gauss(0, 1) for _ in range(4 * width)]
+    values += [size * generator.gauss(0, 1) for _ in range(4 * width)]
+    prefix, half = "base_model.model.model.layers.0.self_attn.q_proj.lora_", 16 * width
+    header = json.dumps({
+        prefix + "A.weight": {"dtype": "F32", "shape": [4, width], "data_offsets": [0, half]},
+        prefix + "B.weight": {"dtype": "F32", "shape": [width, 4],
+                              "data_offsets": [half, 2 * half]}}).encode()
+    folder.mkdir()
+    (folder / "adapter_model.safetensors").write_bytes(
+        struct.pack("<Q", len(header)) + header + struct.pack(f"<{8 * width}f", *values))
+    (folder / "adapter_config.json").write_text(
+        '{"peft_type": "LORA", "r": 4, "lora_alpha": 8, "target_modules": ["q_proj"]}')
 
 
 class CommandsTest(unittest.TestCase):
@@ -102,6 +123,33 @@ class CommandsTest(unittest.TestCase):
                 done = run(*command, *model, "--check", "--json")
                 self.assertEqual(done.returncode, 65, done.stderr)
                 self.assertEqual(json.loads(done.stdout)["error"]["code"], "weights_not_finite")
+
+    def test_an_adapter_changes_what_a_model_says(self):
+        def score(*words):
+            done = run("score", "--text", "Once upon a time", "--json", *words)
+            document = json.loads(done.stdout)
+            return document.get("logprobs") or document["error"]["code"]
+
+        with tempfile.TemporaryDirectory() as name:
+            folder = pathlib.Path(name)
+            for style, size in (("loud", 1.0), ("mute", 0.0)):
+                write_peft(folder / style, size)
+            plain = score("-m", str(SEED))
+            self.assertEqual(score("-m", str(SEED), "--adapter", str(folder / "mute")), plain)
+            loud = score("-m", str(SEED), "--adapter", str(folder / "loud"))
+            self.assertGreater(max(abs(a - b) for a, b in zip(loud, plain)), 1e-3)
+            self.assertEqual(score("-m", f"{SEED}:{folder / 'loud'}", "--check"), loud)
+            self.assertEqual(score("-m", f"{SEED}:{folder / 'loud'}", "--adapter", "x"),
+                             "conflicting_options")
+            adapted = ["--adapter", str(folder / "loud"), "--temperature", "0"]
+            for words in (["run", str(SEED), "Hello"], ["generate", "-m", str(SEED), "--prompt",
+                                                        "Hello"]):
+                texts = {run(*words, *adapter, "--max-tokens", "8").stdout
+                         for adapter in (["--temperature", "0"], adapted)}
+                self.assertEqual(len(texts), 2, words)
+            (folder / "loud/adapter_config.json").write_text('{"peft_type": "IA3"}')
+            self.assertEqual(score("-m", f"{SEED}:{folder / 'loud'}"), "adapter_unsupported")
+            self.assertEqual(score("-m", str(SEED), "--adapter", str(SEED)), "adapter_invalid")
 
     def test_shapes_are_listed_and_unknown_ones_refused(self):
         shapes = json.loads(run("bench", "--list-shapes", "--json").stdout)["shapes"]

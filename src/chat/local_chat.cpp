@@ -152,6 +152,8 @@ Result<std::shared_ptr<LocalChat>> LocalChat::open(const std::filesystem::path& 
   if (name.empty()) {
     const std::filesystem::path file = path.has_filename() ? path : path.parent_path();
     name = std::filesystem::is_directory(file) ? file.filename().string() : file.stem().string();
+    const std::filesystem::path& adapter = options.engine.adapter;
+    if (!adapter.empty()) name += ":" + adapter.stem().string();
   }
   return std::shared_ptr<LocalChat>(
       new LocalChat(std::move(name), std::move(model), std::move(chat_template)));

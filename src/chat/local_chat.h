@@ -18,7 +18,8 @@ namespace bantam {
 
 struct LocalChatOptions {
   EngineOptions engine;
-  std::string name;                          // what name() answers; empty: the file's stem
+  std::string name;                          // what name() answers; empty: the file's stem, and
+                                             // the adapter's after a colon
   std::optional<std::string> template_text;  // instead of the model's own template
 };
 

@@ -11,6 +11,7 @@
 #include "formats/gguf_writer.h"
 #include "models/registry.h"
 #include "models/shapes.h"
+#include "runtime/loaded_model.h"
 
 namespace bantam {
 namespace {
@@ -151,8 +152,9 @@ class BenchCommand : public Command {
 
   Result<BenchmarkReport> measure_model(CommandContext& context) {
     const std::shared_ptr<const WeightFile> file =
-        shape_ ? TRY(make_weights(context)) : TRY(open_weights(TRY(resolve_model(engine_.model))));
-    const std::shared_ptr<const Decoder> decoder = TRY(load_decoder(file));
+        shape_ ? TRY(make_weights(context))
+               : TRY(open_weights(TRY(choose_model(engine_, benchmark_.engine))));
+    const std::shared_ptr<const Decoder> decoder = TRY(open_decoder(file, benchmark_.engine));
     // What a request may have; an engine knows best.
     const std::int64_t context_length =
         TRY(Engine::create(decoder, benchmark_.engine))->context_length();

@@ -34,8 +34,9 @@ class GenerateCommand : public Command {
       return fail(ErrorKind::kUsage, "missing_argument", "give --prompt or --ids, one of them");
     }
     TRY(finish_sampling(sampling_));
-    const std::filesystem::path path = TRY(resolve_model(engine_.model));
-    const auto model = TRY(LocalChat::open(path, {.engine = engine_options(engine_, context)}));
+    LocalChatOptions options{.engine = engine_options(engine_, context)};
+    const std::filesystem::path path = TRY(choose_model(engine_, options.engine));
+    const auto model = TRY(LocalChat::open(path, options));
     ChatRequest request;
     request.prompt = prompt_;
     if (ids_) request.prompt_ids.emplace(ids_->begin(), ids_->end());

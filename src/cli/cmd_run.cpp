@@ -96,7 +96,7 @@ class RunCommand : public Command {
     TRY(finish_sampling(sampling_));
     LocalChatOptions chat_options{.engine = engine_options(engine_, context)};
     if (template_) chat_options.template_text = TRY(read_file(*template_, kMaxTemplateBytes));
-    const std::filesystem::path path = TRY(resolve_model(engine_.model));
+    const std::filesystem::path path = TRY(choose_model(engine_, chat_options.engine));
     const auto model = TRY(LocalChat::open(path, chat_options));
     ChatRequest request;
     request.sampling = sampling_.sampling;

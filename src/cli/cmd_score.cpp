@@ -46,8 +46,9 @@ class ScoreCommand : public Command {
       return fail(ErrorKind::kUsage, "missing_argument",
                   "give --text, --ids or --file, one of them");
     }
-    const std::filesystem::path path = TRY(resolve_model(engine_.model));
-    const LoadedModel model = TRY(open_model(path, engine_options(engine_, context)));
+    EngineOptions options = engine_options(engine_, context);
+    const std::filesystem::path path = TRY(choose_model(engine_, options));
+    const LoadedModel model = TRY(open_model(path, options));
     if (file_) text_ = TRY(read_file(*file_, kMaxTextBytes));
     std::vector<std::int32_t> ids;
     if (ids_) {

@@ -97,8 +97,8 @@ class SelftestCommand : public Command {
     }
     if (engine_.model.empty())
       return fail(ErrorKind::kUsage, "missing_argument", "-m says which model to prove it on");
-    const EngineOptions engine = engine_options(engine_, context);
-    const LoadedModel model = TRY(open_model(TRY(resolve_model(engine_.model)), engine));
+    EngineOptions engine = engine_options(engine_, context);
+    const LoadedModel model = TRY(open_model(TRY(choose_model(engine_, engine)), engine));
     const DeterminismReport report = TRY(check_determinism(
         model.engine->decoder(),
         {.kv_type = engine.kv_type,

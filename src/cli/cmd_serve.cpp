@@ -77,7 +77,8 @@ class ServeCommand : public Command {
         .engine = engine_options(engine_, context), .name = {}, .template_text = {}};
     chat_options.name = served_name();
     if (template_) chat_options.template_text = TRY(read_file(*template_, kMaxTemplateBytes));
-    const auto model = TRY(LocalChat::open(TRY(resolve_model(engine_.model)), chat_options));
+    const std::filesystem::path path = TRY(choose_model(engine_, chat_options.engine));
+    const auto model = TRY(LocalChat::open(path, chat_options));
 
     Api api({.version = BANTAM_VERSION, .max_queued = static_cast<std::size_t>(queue_)});
     api.add(model);
@@ -100,7 +101,10 @@ class ServeCommand : public Command {
     std::error_code ignored;
     const bool path = engine_.model.find('/') != std::string::npos ||
                       std::filesystem::exists(engine_.model, ignored);
-    return path ? std::string() : engine_.model;
+    if (path) return {};
+    return engine_.adapter ? fmt::format("{}:{}", engine_.model,
+                                         std::filesystem::path(*engine_.adapter).stem().string())
+                           : engine_.model;
   }
 
   Result<void> announce(Console& console, std::uint16_t port, const ChatModel& model) const {

@@ -3,6 +3,8 @@
 #include <charconv>
 #include <limits>
 
+#include "cli/model_finder.h"
+
 namespace bantam {
 namespace {
 
@@ -28,6 +30,14 @@ void add_engine_options(Options& options, EngineArguments& arguments, ModelOptio
                                 .help = "a GGUF file, a Hugging Face folder, or a name that "
                                         "`bantam list` shows",
                                 .required = model != ModelOption::kOptionalFlag});
+  options.add(arguments.adapter,
+              {.flag = "--adapter",
+               .value = "ADAPTER",
+               .help = "a LoRA of the model: a GGUF file or a PEFT folder. MODEL:ADAPTER says the "
+                       "same"});
+  options.add(arguments.any_base,
+              {.flag = "--any-base",
+               .help = "take an adapter that was made for other weights, if it fits"});
   options.add(arguments.context,
               {.flag = "--context",
                .value = "N",
@@ -61,6 +71,8 @@ EngineOptions engine_options(const EngineArguments& arguments, const CommandCont
                         .isa = arguments.isa,
                         .kv_type = kv_type_from_name(arguments.kv).value(),  // one of the choices
                         .context_length = arguments.context};
+  options.any_base = arguments.any_base;
+  if (arguments.adapter) options.adapter = *arguments.adapter;
   if (arguments.check) {
     options.check = [&console = context.console](std::uint64_t done, std::uint64_t total) {
       console.progress("Checking the weights", done, total);
@@ -68,6 +80,17 @@ EngineOptions engine_options(const EngineArguments& arguments, const CommandCont
     };
   }
   return options;
+}
+
+Result<std::filesystem::path> choose_model(const EngineArguments& arguments,
+                                           EngineOptions& options) {
+  const ModelChoice choice = TRY(resolve_model_choice(arguments.model));
+  if (choice.adapter.empty()) return choice.model;
+  if (!options.adapter.empty())
+    return fail(ErrorKind::kUsage, "conflicting_options",
+                "{} names an adapter, and so does --adapter", quoted(arguments.model));
+  options.adapter = choice.adapter;
+  return choice.model;
 }
 
 void add_sampling_options(Options& options, SamplingArguments& arguments) {

@@ -172,6 +172,41 @@ Result<fs::path> resolve_model(std::string_view name, std::span<const fs::path> 
   return not_found(name, models, folders);
 }
 
+namespace {
+
+// Where the adapter of that name is; empty if there is none.
+fs::path find_adapter(std::string_view name, std::span<const fs::path> folders) {
+  std::error_code error;
+  if (name.empty()) return {};
+  if (fs::exists(fs::path(name), error)) return fs::path(name);
+  if (name.contains('/')) return {};
+  for (const fs::path& folder : folders) {
+    if (fs::is_regular_file(folder / name / "adapter_config.json", error)) return folder / name;
+    const fs::path file = folder / fmt::format("{}.gguf", name);
+    if (fs::is_regular_file(file, error)) return file;
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<ModelChoice> resolve_model_choice(std::string_view name, std::span<const fs::path> folders) {
+  std::error_code error;
+  auto whole = resolve_model(name, folders);
+  if (whole && fs::exists(*whole, error)) return ModelChoice{*whole, {}};
+  for (std::size_t colon = name.find(':'); colon != name.npos; colon = name.find(':', colon + 1)) {
+    const fs::path adapter = find_adapter(name.substr(colon + 1), folders);
+    if (adapter.empty()) continue;
+    const auto base = resolve_model(name.substr(0, colon), folders);
+    if (base && fs::exists(*base, error)) return ModelChoice{*base, adapter};
+  }
+  return ModelChoice{TRY(std::move(whole)), {}};
+}
+
+Result<ModelChoice> resolve_model_choice(std::string_view name) {
+  return resolve_model_choice(name, model_folders());
+}
+
 Result<fs::path> resolve_model(std::string_view name) {
   return resolve_model(name, model_folders());
 }

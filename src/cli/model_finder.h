@@ -42,4 +42,15 @@ Result<std::filesystem::path> resolve_model(std::string_view name,
                                             std::span<const std::filesystem::path> folders);
 Result<std::filesystem::path> resolve_model(std::string_view name);  // in model_folders()
 
+// A model, or BASE:ADAPTER: a model and an adapter of it (models/adapter.h), which is a path or the
+// name of a GGUF file or a PEFT folder in the model folders. What is a model's whole name, or a
+// path that exists, is that. Errors as above.
+struct ModelChoice {
+  std::filesystem::path model;
+  std::filesystem::path adapter;  // empty: none
+};
+Result<ModelChoice> resolve_model_choice(std::string_view name,
+                                         std::span<const std::filesystem::path> folders);
+Result<ModelChoice> resolve_model_choice(std::string_view name);  // in model_folders()
+
 }  // namespace bantam

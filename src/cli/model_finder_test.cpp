@@ -56,6 +56,29 @@ TEST_F(ModelFinderTest, NamesFilesAndFolders) {
   EXPECT_TRUE(models[4].is_folder);
 }
 
+TEST_F(ModelFinderTest, FindsAdaptersAfterAColon) {
+  make_file(first / "seed-Q8_0.gguf", 1);
+  make_file(first / "tone.gguf", 1);
+  make_file(second / "a:b.gguf", 1);
+  fs::create_directories(second / "style");
+  make_file(second / "style/adapter_config.json", 2);
+  const auto choice = [&](std::string_view name) -> std::pair<fs::path, fs::path> {
+    const auto found = resolve_model_choice(name, folders());
+    if (!found) return {found.error().code, {}};
+    return {found->model, found->adapter};
+  };
+  const fs::path seed = first / "seed-Q8_0.gguf";
+  using Found = std::pair<fs::path, fs::path>;
+  EXPECT_EQ(choice("seed:q8_0"), Found(seed, ""));
+  EXPECT_EQ(choice("seed:tone"), Found(seed, first / "tone.gguf"));
+  EXPECT_EQ(choice("seed:q8_0:style"), Found(seed, second / "style"));
+  EXPECT_EQ(choice(seed.string() + ":" + (second / "a:b.gguf").string()),
+            Found(seed, second / "a:b.gguf"));
+  EXPECT_EQ(choice((second / "a:b.gguf").string()), Found(second / "a:b.gguf", ""));
+  EXPECT_EQ(choice("seed:none"), Found("model_not_found", ""));
+  EXPECT_EQ(choice("none:tone"), Found("model_not_found", ""));
+}
+
 TEST_F(ModelFinderTest, PrefersTheFirstFolder) {
   make_file(first / "seed.gguf", 1);
   make_file(second / "seed.gguf", 2);

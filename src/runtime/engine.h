@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -33,6 +34,9 @@ struct EngineOptions {
   KvType kv_type;                   // of keys and values
   std::int64_t context_length = 0;  // tokens a request may have in all; 0: what the model says
   std::int64_t chunk_tokens = 0;    // prompt tokens a step; 0: default_chunk_tokens()
+  // For open_decoder() and what opens models with it (models/adapter.h). "": none.
+  std::filesystem::path adapter = {};
+  bool any_base = false;  // the adapter may have been made for other weights
   // Not empty: open_model() checks every weight (runtime/weight_check.h) and tells how far it is.
   WeightProgress check;
 };
