@@ -5,7 +5,7 @@
 // a pass by. The tiles are those of attention.inl.
 
 inline constexpr std::int64_t kPanelColumns = kAttentionVectors * kLanes;
-static_assert(kPanelColumns <= kMostPanelColumns && kAttentionRows <= kMostTileRows);
+static_assert(kPanelColumns <= kMostPanelColumns && kLanes % kAttentionRows == 0);
 
 // Rows [row, row + count) of a, elements [k, k + depth), to panel[depth][kAttentionRows].
 inline void pack_product_rows(const FloatMatrix& a, std::int64_t row, std::int64_t count,
@@ -20,6 +20,28 @@ inline void pack_product_rows(const FloatMatrix& a, std::int64_t row, std::int64
   for (std::int64_t r = 0; r < count; ++r)
     for (std::int64_t i = 0; i < depth; ++i)
       panel[i * kAttentionRows + r] = from[r * a.row + i * a.column];
+}
+
+// Sixteen rows whose elements lie together, sixteen elements at a time; the rest of the depth too.
+inline void pack_sixteen_rows(const FloatMatrix& a, std::int64_t row, std::int64_t k,
+                              std::int64_t depth, float* panels) {
+  const float* from = a.data + row * a.row + k;
+  const std::int64_t whole = depth / kLanes * kLanes;
+  for (std::int64_t i = 0; i < whole; i += kLanes) {
+    Bytes columns[16];
+    transpose(reinterpret_cast<const std::uint8_t*>(from + i),
+              static_cast<std::size_t>(a.row) * sizeof(float), columns);
+    for (std::int64_t c = 0; c < kLanes; ++c) {
+      float lanes[kLanes];
+      store_bytes(lanes, columns[c]);
+      for (std::int64_t r = 0; r < kLanes; r += kAttentionRows)
+        std::memcpy(panels + r * depth + (i + c) * kAttentionRows, lanes + r,
+                    kAttentionRows * sizeof(float));
+    }
+  }
+  for (std::int64_t r = 0; r < kLanes && whole < depth; r += kAttentionRows)
+    pack_product_rows(a, row + r, kAttentionRows, k + whole, depth - whole,
+                      panels + r * depth + whole * kAttentionRows);
 }
 
 // Columns [column, column + count) of b, elements [k, k + depth), to panel[depth][kPanelColumns],
@@ -70,10 +92,14 @@ void multiply_block(const FloatProduct& product, float* scratch) {
   for (std::int64_t k = 0; k < product.depth; k += kProductDepth) {
     const std::int64_t left = product.depth - k;
     const std::int64_t depth = left < kProductDepth ? left : kProductDepth;
-    for (std::int64_t row = 0; row < product.rows; row += kAttentionRows) {
-      const std::int64_t rest = product.rows - row;
-      pack_product_rows(product.a, row, rest < kAttentionRows ? rest : kAttentionRows, k, depth,
-                        a + row * depth);
+    std::int64_t packed = 0;
+    if (product.a.column == 1)
+      for (; packed + kLanes <= product.rows; packed += kLanes)
+        pack_sixteen_rows(product.a, packed, k, depth, a + packed * depth);
+    for (; packed < product.rows; packed += kAttentionRows) {
+      const std::int64_t rest = product.rows - packed;
+      pack_product_rows(product.a, packed, rest < kAttentionRows ? rest : kAttentionRows, k, depth,
+                        a + packed * depth);
     }
     for (std::int64_t column = 0; column < product.columns; column += kPanelColumns) {
       const std::int64_t rest = product.columns - column;
