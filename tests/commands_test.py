@@ -151,6 +151,33 @@ class CommandsTest(unittest.TestCase):
             self.assertEqual(score("-m", f"{SEED}:{folder / 'loud'}"), "adapter_unsupported")
             self.assertEqual(score("-m", str(SEED), "--adapter", str(SEED)), "adapter_invalid")
 
+    def test_a_merged_model_says_what_base_and_adapter_say(self):
+        with tempfile.TemporaryDirectory() as name:
+            folder = pathlib.Path(name)
+            write_peft(folder / "loud", 1.0)
+            model, out = f"{SEED}:{folder / 'loud'}", str(folder / "merged.gguf")
+            text = pathlib.Path(name) / "text"
+            text.write_text("Once upon a time there was a little duck. " * 8)
+            kl = {}
+            for kind in ("F16", "Q8_0", "Q4_0"):
+                done = run("merge", model, out, "--type", kind, "--compare", "64", "--json",
+                           *(["--file", str(text)] if kind == "F16" else []))
+                self.assertEqual(done.returncode, 0, done.stderr)
+                document = json.loads(done.stdout)
+                self.assertEqual((document["tokens"], document["type"]), (64, kind))
+                kl[kind] = document["kl"]
+                self.assertEqual(run("generate", "-m", out, "--prompt", "Hi", "--max-tokens",
+                                     "1").returncode, 0)
+            # The base is Q8_0: only the activations are rounded in another place.
+            self.assertLess(kl["F16"], 1e-2)
+            self.assertLess(kl["Q8_0"], kl["Q4_0"])
+            for words, status, code in (([str(SEED), out], 64, "missing_argument"),
+                                        ([model, out, "--type", "Q9"], 64, "unknown_recipe"),
+                                        ([model, "/no/such/out.gguf"], 73, "folder_not_found")):
+                done = run("merge", *words, "--json")
+                self.assertEqual(json.loads(done.stdout)["error"]["code"], code, words)
+                self.assertEqual(done.returncode, status, words)
+
     def test_shapes_are_listed_and_unknown_ones_refused(self):
         shapes = json.loads(run("bench", "--list-shapes", "--json").stdout)["shapes"]
         can_run = {shape["name"]: shape["can_run"] for shape in shapes}

@@ -34,8 +34,9 @@ struct RowResult {
 
 class TensorConverter {
  public:
-  TensorConverter(const NamedTensor& tensor, DType type, ThreadPool& pool)
-      : tensor_(tensor), type_(type), pool_(pool) {}
+  // `editor` is null if it leaves the tensor as it is.
+  TensorConverter(const NamedTensor& tensor, DType type, const RowEditor* editor, ThreadPool& pool)
+      : tensor_(tensor), type_(type), editor_(editor), pool_(pool) {}
 
   // Converts all rows and writes them; `after_panel` gets the rows done so far.
   template <typename AfterPanel>
@@ -43,7 +44,7 @@ class TensorConverter {
     const TensorView& in = tensor_.view;
     const auto rows = static_cast<std::uint64_t>(in.shape.rows());
     const auto length = static_cast<std::uint64_t>(in.shape.last());
-    const bool same = in.dtype == type_;
+    const bool same = in.dtype == type_ && editor_ == nullptr;
     const Codec* decoder = find_codec(in.dtype);
     if (decoder == nullptr && !same) decoder = TRY(decoder_for(in.dtype));
     if (!same) encoder_ = TRY(encoder_for(type_));
@@ -87,6 +88,7 @@ class TensorConverter {
                     std::span<float> values, std::span<float> back) const {
     RowResult result;
     decoder.decode(tensor_.view.row(static_cast<std::int64_t>(row)), values);
+    if (editor_ != nullptr) editor_->edit(tensor_.name, static_cast<std::int64_t>(row), values);
     const auto first_bad = [](std::span<const float> floats) {
       const auto bad = std::ranges::find_if(floats, [](float x) { return !std::isfinite(x); });
       return bad == floats.end() ? -1 : bad - floats.begin();
@@ -129,6 +131,7 @@ class TensorConverter {
 
   const NamedTensor& tensor_;
   DType type_;
+  const RowEditor* editor_;
   ThreadPool& pool_;
   const Codec* encoder_ = nullptr;  // null when rows are copied
   std::vector<std::byte> packed_;
@@ -138,11 +141,16 @@ class TensorConverter {
 
 bool is_blocks(DType type) { return dtype_info(type).block_elements > 1; }
 
+const RowEditor* editor_of(const RowEditor* editor, const NamedTensor& tensor) {
+  return editor != nullptr && editor->edits(tensor.name) ? editor : nullptr;
+}
+
 // Everything that can fail for want of a codec fails before the first byte is written.
-Result<void> check_codecs(const WeightFile& in, std::span<const DType> types) {
+Result<void> check_codecs(const WeightFile& in, std::span<const DType> types,
+                          const RowEditor* editor) {
   for (std::size_t i = 0; i < types.size(); ++i) {
     const NamedTensor& tensor = in.tensors()[i];
-    if (tensor.view.dtype == types[i]) continue;
+    if (tensor.view.dtype == types[i] && editor_of(editor, tensor) == nullptr) continue;
     const auto in_tensor = [&](const Error& error) {
       return std::unexpected(error.in(fmt::format("tensor {}", quoted(tensor.name))));
     };
@@ -200,7 +208,7 @@ class ReportBuilder {
 Result<ConvertReport> convert_all(const WeightFile& in, const ConvertOptions& options,
                                   ThreadPool& pool) {
   const std::vector<DType> types = plan_types(*options.recipe, in);
-  TRY(check_codecs(in, types));
+  TRY(check_codecs(in, types, options.editor));
   const Metadata metadata = TRY(output_metadata(in, *options.recipe));
   std::vector<GgufTensorPlan> plans;
   ConvertProgress progress{.tensors = in.tensors().size(), .name = {}};
@@ -222,7 +230,9 @@ Result<ConvertReport> convert_all(const WeightFile& in, const ConvertOptions& op
       if (!options.progress || options.progress(progress)) return {};
       return fail(ErrorKind::kCancelled, "cancelled", "the conversion was cancelled");
     };
-    const Errors errors = TRY(TensorConverter(tensor, types[i], pool).run(writer, after_panel));
+    const Errors errors =
+        TRY(TensorConverter(tensor, types[i], editor_of(options.editor, tensor), pool)
+                .run(writer, after_panel));
     report.add(tensor, types[i], errors);
   }
   const std::uint64_t file_bytes = writer.file_bytes();

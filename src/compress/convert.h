@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -24,9 +25,19 @@ struct ConvertProgress {
   std::uint64_t done = 0, total = 0;  // elements
 };
 
+// Comes between decoding and encoding the rows of some tensors. Called by several threads at once.
+class RowEditor {
+ public:
+  virtual ~RowEditor() = default;
+  virtual bool edits(std::string_view tensor) const = 0;
+  // `row` counts through all dimensions but the last.
+  virtual void edit(std::string_view tensor, std::int64_t row, std::span<float> values) const = 0;
+};
+
 struct ConvertOptions {
   std::filesystem::path out;
   const Recipe* recipe = nullptr;
+  const RowEditor* editor = nullptr;  // none
   // Called from the calling thread after each panel; false stops with kCancelled "cancelled".
   std::function<bool(const ConvertProgress&)> progress = {};
 };

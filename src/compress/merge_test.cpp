@@ -1,0 +1,122 @@
+#include "compress/merge.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+
+#include "base/random.h"
+#include "runtime/kl_divergence.h"
+#include "runtime/loaded_model.h"
+#include "support/random_model.h"
+
+namespace bantam {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Merge : public testing::Test {
+ protected:
+  Merge() { fs::create_directories(folder_); }
+  ~Merge() override { fs::remove_all(folder_); }
+
+  TensorView floats(const Shape& shape, std::uint64_t seed, double mean, double deviation) {
+    Random random(seed);
+    auto* data = reinterpret_cast<float*>(
+        memory_.own_buffer(static_cast<std::size_t>(shape.elements()) * sizeof(float)));
+    for (std::int64_t i = 0; i < shape.elements(); ++i)
+      data[i] = static_cast<float>(mean + deviation * random.next_normal());
+    return {DType::kF32, shape, reinterpret_cast<const std::byte*>(data)};
+  }
+
+  // The model with an adapter of rank 4 on all layers but the head; `gain` as DoRA has it.
+  std::shared_ptr<const Decoder> adapted(const support::RandomModelSpec& spec, bool gain) {
+    const auto base = load_decoder(support::make_random_model(spec)).value();
+    DecoderWeights weights = base->weights();
+    std::uint64_t seed = 0;
+    for_each_linear(weights, [&](const std::string& name, std::int64_t expert, Linear& layer) {
+      if (name.starts_with("output") || name.starts_with("token") || expert == 1) return;
+      const std::int64_t out = layer.outputs(), in = layer.weight.shape[1];
+      layer.low_rank = {.a = floats({4, in}, ++seed, 0, 0.1),
+                        .b = floats({out, 4}, ++seed, 0, 0.1),
+                        .gain = gain ? floats({out}, ++seed, 1, 0.1) : TensorView{},
+                        .scale = 1.5F};
+    });
+    return std::make_shared<const Decoder>(base->file(), base->spec(), std::move(weights));
+  }
+
+  std::unique_ptr<Engine> engine(std::shared_ptr<const Decoder> decoder) {
+    return Engine::create(std::move(decoder), {.threads = 1}).value();
+  }
+
+  // What merging costs.
+  double kl_of(const std::shared_ptr<const Decoder>& decoder, const char* type) {
+    const auto report = merge_adapter(
+        *decoder, {.out = folder_ / "merged.gguf", .recipe = find_recipe(type).value()}, pool_);
+    EXPECT_TRUE(report) << report.error().to_string();
+    const auto merged = open_model(folder_ / "merged.gguf", {.threads = 1});
+    EXPECT_TRUE(merged) << merged.error().to_string();
+    return measure_kl_divergence(*engine(decoder), *merged->engine, texts_, {}).value().mean;
+  }
+
+  const fs::path folder_ =
+      fs::temp_directory_path() / fmt::format("bantam-merge-test-{}", ::getpid());
+  const std::vector<std::vector<std::int32_t>> texts_{{1, 50, 9, 200, 31, 77, 8}, {300, 2, 2, 19}};
+  ThreadPool pool_{1};
+  WeightFile memory_;
+};
+
+TEST_F(Merge, ToFloatsPredictsWhatBaseAndAdapterDo) {
+  for (const std::int64_t experts : {0, 3}) {
+    for (const bool gain : {false, true}) {
+      const auto decoder = adapted({.experts = experts}, gain);
+      const auto base = load_decoder(support::make_random_model({.experts = experts})).value();
+      const double moved =
+          measure_kl_divergence(*engine(decoder), *engine(base), texts_, {}).value().mean;
+      EXPECT_GT(moved, 0.05);
+      EXPECT_LT(kl_of(decoder, "F32"), 1e-7 * moved);
+      EXPECT_LT(kl_of(decoder, "F16"), 1e-4 * moved);
+    }
+  }
+}
+
+TEST_F(Merge, PacksTheSumAgain) {
+  const auto decoder = adapted({.dtype = DType::kQ8_0}, false);
+  const double eight = kl_of(decoder, "Q8_0"), four = kl_of(decoder, "Q4_0");
+  EXPECT_GT(eight, 0);
+  EXPECT_LT(eight, 0.1 * four);
+  // Vectors and what has no adapter stay as they are.
+  const auto file = open_weights(folder_ / "merged.gguf").value();
+  EXPECT_EQ(file->find("blk.0.attn_q.weight")->dtype, DType::kQ4_0);
+  const TensorView *before = decoder->file()->find("output_norm.weight"),
+                   *after = file->find("output_norm.weight");
+  EXPECT_EQ(std::memcmp(before->data, after->data, before->bytes()), 0);
+}
+
+TEST_F(Merge, RefusesWhatItCannotDo) {
+  const auto base = load_decoder(support::make_random_model({.tied = true})).value();
+  const ConvertOptions options{.out = folder_ / "out.gguf", .recipe = find_recipe("F16").value()};
+  EXPECT_EQ(merge_adapter(*base, options, pool_).error().code, "nothing_adapted");
+  DecoderWeights weights = base->weights();
+  weights.head.low_rank = {.a = floats({2, 64}, 1, 0, 1), .b = floats({320, 2}, 2, 0, 1)};
+  const Decoder tied(base->file(), base->spec(), std::move(weights));
+  EXPECT_EQ(merge_adapter(tied, options, pool_).error().code, "merge_shared");
+  EXPECT_FALSE(fs::exists(folder_ / "out.gguf"));
+}
+
+TEST_F(Merge, ADivergenceFromItselfIsExactlyZero) {
+  const auto decoder = adapted({}, false);
+  const auto kl = measure_kl_divergence(*engine(decoder), *engine(decoder), texts_, {}).value();
+  EXPECT_EQ(kl.mean, 0.0);
+  EXPECT_EQ(kl.error, 0.0);
+  EXPECT_EQ(kl.same_choice, 1.0);
+  EXPECT_EQ(kl.positions, 11);
+  const auto other = engine(load_decoder(support::make_random_model({.vocab = 330})).value());
+  EXPECT_EQ(measure_kl_divergence(*engine(decoder), *other, texts_, {}).error().code,
+            "vocabularies_differ");
+}
+
+}  // namespace
+}  // namespace bantam
