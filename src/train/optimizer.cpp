@@ -16,16 +16,16 @@ constexpr std::size_t kLeastPacked = 4096;
 
 class Adamw final : public Optimizer {
  public:
-  static Result<std::unique_ptr<Optimizer>> create(Parameters& parameters,
+  static Result<std::unique_ptr<Optimizer>> create(std::span<const Parameter* const> chosen,
                                                    const KernelTable& kernels, ThreadPool& pool,
                                                    const AdamwOptions& options) {
     auto made = std::unique_ptr<Adamw>(new Adamw(kernels, pool, options));
     std::size_t floats = 0, blocks = 0;
-    for (const Parameter& parameter : parameters.all()) {
-      const auto size = static_cast<std::size_t>(parameter.size());
+    for (const Parameter* parameter : chosen) {
+      const auto size = static_cast<std::size_t>(parameter->size());
       const bool packed = options.eight_bits && size >= kLeastPacked;
       std::size_t& end = packed ? blocks : floats;
-      made->parts_.push_back({&parameter, packed, end});
+      made->parts_.push_back({parameter, packed, end});
       end += packed ? (size + kDynamicBlock - 1) / kDynamicBlock : size;
     }
     TRY(made->arena_.reserve(2 * (floats + blocks) * sizeof(float) + 2 * blocks * kDynamicBlock +
@@ -126,7 +126,15 @@ class Adamw final : public Optimizer {
 
 Result<std::unique_ptr<Optimizer>> make_adamw(Parameters& parameters, const KernelTable& kernels,
                                               ThreadPool& pool, const AdamwOptions& options) {
-  return Adamw::create(parameters, kernels, pool, options);
+  std::vector<const Parameter*> all;
+  for (const Parameter& parameter : parameters.all()) all.push_back(&parameter);
+  return Adamw::create(all, kernels, pool, options);
+}
+
+Result<std::unique_ptr<Optimizer>> make_adamw(std::span<const Parameter* const> chosen,
+                                              const KernelTable& kernels, ThreadPool& pool,
+                                              const AdamwOptions& options) {
+  return Adamw::create(chosen, kernels, pool, options);
 }
 
 float Schedule::rate(std::int64_t step) const {

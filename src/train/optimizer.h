@@ -44,6 +44,28 @@ struct AdamwOptions {
 // Keeps references to the parameters, kernels and pool. kTooLarge "out_of_memory".
 Result<std::unique_ptr<Optimizer>> make_adamw(Parameters& parameters, const KernelTable& kernels,
                                               ThreadPool& pool, const AdamwOptions& options);
+// Of some parameters only; the others stay as they are.
+Result<std::unique_ptr<Optimizer>> make_adamw(std::span<const Parameter* const> chosen,
+                                              const KernelTable& kernels, ThreadPool& pool,
+                                              const AdamwOptions& options);
+
+// Muon (Jordan et al., 2024) for matrices, each of a stack by itself: the step is the gradient's
+// momentum (Nesterov's) with its singular values brought to about one,
+//   w = w - rate (√max(1, rows / columns) O + decay w where O and w have the same sign)
+// by five polynomials (Amsel et al., "The Polar Express", 2025). Singular values from a thousandth
+// of the Frobenius norm up end near one; smaller ones grow a thousandfold at most, so that what is
+// only rounding stays small. Embeddings and vectors are left to AdamW.
+struct MuonOptions {
+  float momentum = 0.95F, first_momentum = 0.85F;
+  std::int64_t momentum_steps = 300;  // from the first momentum to the other, in a straight line
+  float decay = 0.1F;
+  // A usual rate of the schedule is 0.02, which is the matrices'; the others' is this part of it.
+  float others_rate = 0.15F;
+  AdamwOptions others = {.decay = 0};
+};
+// As make_adamw().
+Result<std::unique_ptr<Optimizer>> make_muon(Parameters& parameters, const KernelTable& kernels,
+                                             ThreadPool& pool, const MuonOptions& options);
 
 // Learning rate by step: a straight rise over `warmup` steps, then `hold` of the steps that are
 // left at `peak`, then a straight line or half a cosine down to floor · peak at step `steps`, and
