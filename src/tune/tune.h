@@ -1,0 +1,85 @@
+// From a user's rows to a better model: data, plan, training, validation, files.
+//
+//   Result<std::unique_ptr<TuneRun>> run = TuneRun::prepare(options, *alone());
+//   … show (*run)->plan() …
+//   Result<TrainingResult> result = (*run)->run(progress, stop);
+//
+// What it leaves in its folder (train/run_folder.h) besides checkpoint and log: adapter.gguf or
+// model.gguf, the best by the metric, and curve.svg.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "data/batches.h"
+#include "data/render.h"
+#include "data/report.h"
+#include "data/split.h"
+#include "train/exchange.h"
+#include "train/memory_plan.h"
+#include "train/optimizer.h"
+#include "train/trainable.h"
+#include "train/trainer.h"
+#include "tune/validation.h"
+
+namespace bantam {
+
+enum class TuneMethod : std::uint8_t { kAdapter, kFull };
+
+struct TuneOptions {
+  std::filesystem::path model, data, folder;
+  // Rows for validation; empty: the share `split` says, of the data.
+  std::filesystem::path validation_data;
+  TuneMethod method = TuneMethod::kAdapter;
+  AdapterOptions adapter;
+  RowOptions rows;
+  RenderOptions render;  // context 0: the model's
+  SplitOptions split;
+  BatchOptions batches;
+  AdamwOptions adamw;
+  Schedule schedule;  // `steps` follows from the epochs, `warmup` from them if it is negative
+  double epochs = 3;
+  LearnerOptions learner;    // micro_tokens: the most
+  std::uint64_t memory = 0;  // bytes; 0: nine tenths of what is free
+  std::size_t threads = 0;   // 0: one a usable core
+  std::string isa;           // "": the best there is
+  Metric metric = Metric::kLoss;
+  std::int64_t validation_rows = 200;  // most
+  // seconds, shards, clip, checkpoint_seconds, validate_every (0: twice an epoch), patience; the
+  // rest is filled in.
+  TrainerOptions trainer;
+};
+
+// What will be done, for people to agree to before it is.
+struct TunePlan {
+  DataReport data;
+  MemoryPlan memory;
+  std::int64_t train_examples = 0, validation_examples = 0;
+  std::int64_t steps = 0, parameters = 0, tokens = 0;  // tokens: of all steps
+  double tokens_per_second = 0;                        // of a measured micro-batch
+  double seconds = 0;                                  // by that
+  std::filesystem::path out;                           // what the best is written to
+};
+
+class TuneRun {
+ public:
+  // Reads and checks everything, and measures a step; changes nothing on disk. `exchange` outlives
+  // the run. Errors: those of the parts, "memory_budget"; kUnsupported "rows_unsupported" for
+  // preferences, which need an objective of their own; kMalformed "data_empty" if no row is left
+  // to learn from.
+  static Result<std::unique_ptr<TuneRun>> prepare(const TuneOptions& options, Exchange& exchange);
+  virtual ~TuneRun() = default;
+
+  virtual const TunePlan& plan() const = 0;
+  // Once.
+  virtual Result<TrainingResult> run(const std::function<void(const StepReport&)>& progress,
+                                     std::stop_token stop) = 0;
+};
+
+}  // namespace bantam

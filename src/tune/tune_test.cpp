@@ -1,0 +1,197 @@
+// From rows in a file to a model in a file, on a tiny random model.
+#include "tune/tune.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "formats/gguf_writer.h"
+#include "runtime/loaded_model.h"
+#include "support/random_model.h"
+#include "train/run_folder.h"
+
+namespace bantam {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+class Tune : public testing::Test {
+ protected:
+  Tune() {
+    root_ = fs::path(testing::TempDir()) /
+            fmt::format("bantam-tune-{}-{}", ::getpid(),
+                        testing::UnitTest::GetInstance()->current_test_info()->name());
+    fs::remove_all(root_);
+    fs::create_directories(root_);
+    const auto file = support::make_random_model(
+        {.width = 64, .heads = 2, .kv_heads = 1, .ffn_width = 96, .dtype = DType::kQ8_0});
+    CHECK(write_gguf(root_ / "base.gguf", *file).has_value());
+    // The first letter is the class.
+    std::string csv = "text,label\n";
+    for (int i = 0; i < 60; ++i)
+      csv += fmt::format("{} number {},{}\n", i % 2 == 0 ? "ab" : "yz", i, i % 2 == 0 ? "P" : "Q");
+    CHECK(write_file(root_ / "rows.csv", csv).has_value());
+  }
+  ~Tune() override { fs::remove_all(root_); }
+
+  TuneOptions options(std::string_view name) const {
+    TuneOptions options{.model = root_ / "base.gguf",
+                        .data = root_ / "rows.csv",
+                        .folder = root_ / name,
+                        .adapter = {.rank = 8, .alpha = 16},
+                        .batches = {.tokens = 120},
+                        .schedule = {.peak = 2e-2F, .warmup = -1},
+                        .epochs = 4,
+                        .learner = {.kv_type = DType::kF16},
+                        .threads = 1,
+                        .metric = Metric::kLabel};
+    options.split.validation = 0.25;
+    return options;
+  }
+
+  fs::path root_;
+};
+
+TEST_F(Tune, LearnsAClassAndServesWhatItMeasured) {
+  const auto exchange = alone();
+  auto run = TuneRun::prepare(options("run"), *exchange);
+  ASSERT_TRUE(run.has_value()) << run.error().to_string();
+  const TunePlan plan = (*run)->plan();
+  EXPECT_EQ(plan.data.rows, 60);
+  EXPECT_EQ(plan.train_examples + plan.validation_examples, 60);
+  EXPECT_GT(plan.validation_examples, 5);
+  EXPECT_GT(plan.tokens_per_second, 0);
+  EXPECT_GT(plan.seconds, 0);
+  EXPECT_FALSE(fs::exists(root_ / "run")) << "a plan changes nothing on disk";
+  const auto result = (*run)->run({}, {});
+  ASSERT_TRUE(result.has_value()) << result.error().to_string();
+  EXPECT_EQ(result->state.step, plan.steps);
+  EXPECT_GE(result->state.best_score, 0.9);
+  EXPECT_THAT(read_file(root_ / "run" / "curve.svg", 1 << 20).value(), HasSubstr("<polyline"));
+
+  // The adapter that it left says the same on the packed base, by the ordinary way in.
+  const auto model =
+      open_model(root_ / "base.gguf",
+                 {.threads = 1, .kv_type = DType::kF16, .adapter = root_ / "run" / "adapter.gguf"});
+  ASSERT_TRUE(model.has_value()) << model.error().to_string();
+  const auto plain = open_model(root_ / "base.gguf", {.threads = 1, .kv_type = DType::kF16});
+  const auto rows = read_rows(root_ / "rows.csv", {});
+  const RowRenderer renderer =
+      RowRenderer::create(*model->tokenizer, nullptr, {.context = 128}).value();
+  const std::vector<std::string> labels = {"P", "Q"};
+  const auto score = [&](const LoadedModel& loaded) {
+    TrainableModel whole = train_tensors(loaded.file, {}).value();
+    ThreadPool pool(1);
+    Learner learner(*whole.decoder, *whole.parameters, loaded.engine->kernels(), pool, {});
+    Validation validation(
+        Metric::kLabel, make_validation(Metric::kLabel, rows->rows, labels, renderer, 60).value(),
+        std::shared_ptr<const Decoder>(&loaded.engine->decoder(), [](const Decoder*) {}),
+        *loaded.tokenizer, learner, {.threads = 1, .kv_type = DType::kF16});
+    return validation.score().value();
+  };
+  EXPECT_GE(score(*model), 0.9);
+  EXPECT_LT(score(*plain), 0.8);
+}
+
+TEST_F(Tune, TwoRunsAndAStoppedOneGiveTheSameFile) {
+  const auto exchange = alone();
+  const auto file_of = [&](std::string_view name, bool stopped, std::size_t threads) {
+    TuneOptions wishes = options(name);
+    wishes.threads = threads;
+    wishes.epochs = 2;
+    wishes.metric = Metric::kLoss;
+    if (stopped) {
+      std::stop_source source;
+      const auto result = TuneRun::prepare(wishes, *exchange)
+                              .value()
+                              ->run(
+                                  [&](const StepReport& report) {
+                                    if (report.step == 3) source.request_stop();
+                                  },
+                                  source.get_token());
+      EXPECT_EQ(result->end, TrainingEnd::kStopped);
+      wishes.memory = std::uint64_t{300} << 20;  // may change meanwhile
+    }
+    const auto result = TuneRun::prepare(wishes, *exchange).value()->run({}, {});
+    EXPECT_TRUE(result.has_value()) << result.error().to_string();
+    EXPECT_EQ(result->end, TrainingEnd::kDone);
+    return read_file(root_ / name / "adapter.gguf", 1 << 24).value();
+  };
+  const std::string once = file_of("once", false, 1);
+  EXPECT_TRUE(once == file_of("two", false, 2));
+  EXPECT_TRUE(once == file_of("stopped", true, 1));
+}
+
+TEST_F(Tune, FullTrainingLeavesAModel) {
+  TuneOptions wishes = options("full");
+  wishes.method = TuneMethod::kFull;
+  wishes.schedule.peak = 2e-3F;
+  wishes.metric = Metric::kExact;
+  const auto exchange = alone();
+  auto run = TuneRun::prepare(wishes, *exchange);
+  ASSERT_TRUE(run.has_value()) << run.error().to_string();
+  EXPECT_GT((*run)->plan().parameters, 40'000);
+  const auto result = (*run)->run({}, {});
+  ASSERT_TRUE(result.has_value()) << result.error().to_string();
+  EXPECT_GE(result->state.best_score, 0.9);
+  EXPECT_TRUE(open_model(root_ / "full" / "model.gguf", {.threads = 1}).has_value());
+}
+
+TEST_F(Tune, SaysWhyItCannot) {
+  const auto exchange = alone();
+  const auto code = [&](const TuneOptions& wishes) {
+    const auto run = TuneRun::prepare(wishes, *exchange);
+    return run ? std::string("none") : run.error().code;
+  };
+  TuneOptions wishes = options("refused");
+  wishes.memory = 1 << 16;
+  EXPECT_EQ(code(wishes), "memory_budget");
+  wishes = options("refused");
+  wishes.data = root_ / "absent.csv";
+  EXPECT_EQ(code(wishes), "file_not_found");
+  wishes.data = root_ / "text.jsonl";
+  ASSERT_TRUE(write_file(wishes.data, "{\"text\":\"one\"}\n{\"text\":\"two\"}\n").has_value());
+  wishes.validation_data = wishes.data;
+  EXPECT_EQ(code(wishes), "metric_invalid");
+  wishes = options("refused");
+  wishes.render.context = 4;
+  EXPECT_EQ(code(wishes), "row_too_long");
+  EXPECT_FALSE(fs::exists(root_ / "refused"));
+  // Another rate is another run.
+  wishes = options("first");
+  wishes.epochs = 0.5;
+  ASSERT_TRUE(TuneRun::prepare(wishes, *exchange).value()->run({}, {}).has_value());
+  wishes.schedule.peak = 1e-3F;
+  const auto other = TuneRun::prepare(wishes, *exchange).value()->run({}, {});
+  ASSERT_FALSE(other.has_value());
+  EXPECT_EQ(other.error().code, "checkpoint_other_run");
+}
+
+TEST_F(Tune, MetricsAskWhatTheySay) {
+  const auto file = open_weights(root_ / "base.gguf");
+  const auto tokenizer = make_tokenizer((*file)->metadata);
+  const RowRenderer renderer = RowRenderer::create(**tokenizer, nullptr, {}).value();
+  const TrainableModel model = train_tensors(*file, {}).value();
+  ThreadPool pool(1);
+  Learner learner(*model.decoder, *model.parameters, *choose_kernels("").value(), pool, {});
+  // What the model answers now, as the wanted answer: all right; another: none.
+  const auto score = [&](Metric metric, std::string_view answer) {
+    const Json row = JsonObject{{"prompt", "Say:"}, {"completion", answer}};
+    const auto rows = parse_rows(write_json(row), RowFormat::kJson, "rows", {});
+    CHECK(rows.has_value(), "{}", rows.error().to_string());
+    Validation validation(metric, make_validation(metric, rows->rows, {}, renderer, 10).value(),
+                          model.decoder, **tokenizer, learner, {.threads = 1});
+    return validation.score().value();
+  };
+  EXPECT_EQ(score(Metric::kExact, "surely not this"), 0);
+  EXPECT_EQ(score(Metric::kJson, "{\"a\":1}"), 0);
+  EXPECT_LT(score(Metric::kLoss, "surely not this"), -1);
+  EXPECT_EQ(metric_from_name("f1").error().code, "unknown_metric");
+  for (const Metric metric : {Metric::kLoss, Metric::kExact, Metric::kLabel, Metric::kJson})
+    EXPECT_EQ(metric_from_name(metric_name(metric)), metric);
+}
+
+}  // namespace
+}  // namespace bantam
