@@ -20,5 +20,6 @@ std::unique_ptr<Command> selftest_command();
 std::unique_ptr<Command> serve_command();
 std::unique_ptr<Command> show_command();
 std::unique_ptr<Command> tokenize_command();
+std::unique_ptr<Command> tune_command();
 
 }  // namespace bantam

@@ -214,6 +214,8 @@ Result<Trainer::Wishes> Trainer::step(std::stop_token stop) {
   state_.seconds = resumed_seconds_ + seconds_since(start_);
   last_.tokens = state_.tokens;
   last_.seconds = state_.seconds;
+  last_.best_step = state_.best_step;
+  last_.best_score = state_.best_score;
   last_.seconds_left = (state_.seconds - resumed_seconds_) /
                        static_cast<double>(number - resumed_step_) *
                        static_cast<double>(t_.schedule.steps - number);

@@ -41,6 +41,8 @@ struct StepReport {
   double gradient_norm = 0, rate = 0;
   std::int64_t tokens = 0;               // since the start
   double seconds = 0, seconds_left = 0;  // since the start; by this run's steps so far
+  std::int64_t best_step = 0;            // of the validations before it; 0: none yet
+  double best_score = 0;
 };
 
 // What a batch's loss is divided by: Σ of the weights of its tokens, or the number of its groups,
