@@ -44,28 +44,46 @@ struct MagnitudeCode {
     }
   }
 
-  // x is in [0, 1].
+  // x is in [0, 1]. No branches: which code a number takes is as good as random.
   std::uint32_t code_of(float x) const {
-    const std::uint32_t cell = std::bit_cast<std::uint32_t>(x) >> kCellShift;
-    const std::uint32_t code = codes[cell < kFirstCell ? 0 : cell - kFirstCell];
-    return code + (x >= borders[code + 1] ? 1U : 0U);
+    const std::uint32_t cell = std::max(std::bit_cast<std::uint32_t>(x) >> kCellShift, kFirstCell);
+    const std::uint32_t code = codes.data()[cell - kFirstCell];
+    return code + static_cast<std::uint32_t>(x >= borders.data()[code + 1]);
   }
 };
 
 constexpr MagnitudeCode<7> kSignedCode;
 constexpr MagnitudeCode<8> kUnsignedCode;
-constexpr std::uint32_t kSignBit = 0x80;
+constexpr std::array<float, 256> kSignedValues = [] {
+  std::array<float, 256> values{};
+  for (std::size_t c = 0; c < 128; ++c) {
+    values[c] = kSignedCode.values[c];
+    values[128 + c] = -kSignedCode.values[c];
+  }
+  return values;
+}();
+
+const float* values_of(DynamicSign sign) {
+  return sign == DynamicSign::kUnsigned ? kUnsignedCode.values.data() : kSignedValues.data();
+}
 
 // What is not a number becomes 1, so that it has a cell.
 float bounded(float x) { return x < 1 ? x : 1.0F; }
 
+std::uint8_t signed_code(float value, float largest) {
+  const std::uint32_t sign = std::bit_cast<std::uint32_t>(value) >> 31;
+  return static_cast<std::uint8_t>(kSignedCode.code_of(bounded(std::abs(value) / largest)) |
+                                   sign << 7);
+}
+
+std::uint8_t unsigned_code(float value, float largest) {
+  const std::uint32_t code = kUnsignedCode.code_of(bounded(std::abs(value) / largest));
+  return static_cast<std::uint8_t>(std::max(code, static_cast<std::uint32_t>(value > 0)));
+}
+
 }  // namespace
 
-float dynamic_value(DynamicSign sign, std::uint8_t code) {
-  if (sign == DynamicSign::kUnsigned) return kUnsignedCode.values[code];
-  const float magnitude = kSignedCode.values[code & ~kSignBit];
-  return (code & kSignBit) != 0 ? -magnitude : magnitude;
-}
+float dynamic_value(DynamicSign sign, std::uint8_t code) { return values_of(sign)[code]; }
 
 float encode_dynamic(DynamicSign sign, std::span<const float> values, std::uint8_t* codes) {
   CHECK(values.size() <= kDynamicBlock);
@@ -75,25 +93,17 @@ float encode_dynamic(DynamicSign sign, std::span<const float> values, std::uint8
     std::fill_n(codes, values.size(), std::uint8_t{0});
     return 0;
   }
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    const float magnitude = bounded(std::abs(values[i]) / largest);
-    std::uint32_t code = 0;
-    if (sign == DynamicSign::kUnsigned) {
-      code = kUnsignedCode.code_of(magnitude);
-      if (code == 0 && values[i] > 0) code = 1;
-    } else {
-      code = kSignedCode.code_of(magnitude);
-      if (code != 0 && values[i] < 0) code |= kSignBit;
-    }
-    codes[i] = static_cast<std::uint8_t>(code);
-  }
+  if (sign == DynamicSign::kUnsigned)
+    for (const float value : values) *codes++ = unsigned_code(value, largest);
+  else
+    for (const float value : values) *codes++ = signed_code(value, largest);
   return largest;
 }
 
 void decode_dynamic(DynamicSign sign, float largest, std::span<const std::uint8_t> codes,
                     float* values) {
-  for (std::size_t i = 0; i < codes.size(); ++i)
-    values[i] = largest * dynamic_value(sign, codes[i]);
+  const float* const of_code = values_of(sign);
+  for (const std::uint8_t code : codes) *values++ = largest * of_code[code];
 }
 
 }  // namespace bantam
