@@ -160,8 +160,8 @@ class CommandsTest(unittest.TestCase):
             text.write_text("Once upon a time there was a little duck. " * 8)
             kl = {}
             for kind in ("F16", "Q8_0", "Q4_0"):
-                done = run("merge", model, out, "--type", kind, "--compare", "64", "--json",
-                           *(["--file", str(text)] if kind == "F16" else []))
+                done = run("merge", model, out, "--type", kind, "--compare", "64", "--calibrate",
+                           "256", "--json", *(["--file", str(text)] if kind == "F16" else []))
                 self.assertEqual(done.returncode, 0, done.stderr)
                 document = json.loads(done.stdout)
                 self.assertEqual((document["tokens"], document["type"]), (64, kind))
@@ -173,6 +173,8 @@ class CommandsTest(unittest.TestCase):
             self.assertLess(kl["Q8_0"], kl["Q4_0"])
             for words, status, code in (([str(SEED), out], 64, "missing_argument"),
                                         ([model, out, "--type", "Q9"], 64, "unknown_recipe"),
+                                        ([model, out, "--file", str(text), "--type", "Q4_0"], 65,
+                                         "text_too_short"),
                                         ([model, "/no/such/out.gguf"], 73, "folder_not_found")):
                 done = run("merge", *words, "--json")
                 self.assertEqual(json.loads(done.stdout)["error"]["code"], code, words)

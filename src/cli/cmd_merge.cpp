@@ -40,6 +40,13 @@ class MergeCommand : public Command {
     options().add(tokens_,
                   {.flag = "--compare", .value = "N", .unit = "tokens", .help = "to compare over"},
                   {.low = 2, .high = 1 << 24});
+    options().add(calibration_,
+                  {.flag = "--calibrate",
+                   .value = "N",
+                   .unit = "tokens",
+                   .help = "that show what layers are given, so that a type of blocks "
+                           "makes up for its rounding; 0: it rounds to nearest"},
+                  {.low = 0, .high = 1 << 24});
   }
 
   Result<void> run(CommandContext& context) override {
@@ -50,9 +57,15 @@ class MergeCommand : public Command {
       return fail(ErrorKind::kUsage, "missing_argument",
                   "say which adapter: --adapter ADAPTER, or BASE:ADAPTER");
     const LoadedModel apart = TRY(open_model(path, options));
-    const Texts texts = text_ ? TRY(texts_of_file(apart)) : TRY(own_texts(apart));
+    const Texts texts = TRY(take_texts(apart, 0, tokens_));
     Console& console = context.console;
     ThreadPool pool(static_cast<std::size_t>(context.threads));
+    std::optional<Compensation> compensation;
+    if (calibration_ > 0 && dtype_info(recipe->base).block_elements > 1) {
+      console.note("looking at what the layers are given");
+      compensation = TRY(Compensation::collect(
+          apart.engine->decoder(), TRY(take_texts(apart, tokens_, calibration_)), pool));
+    }
     const auto written =
         merge_adapter(apart.engine->decoder(),
                       {.out = out_,
@@ -62,7 +75,7 @@ class MergeCommand : public Command {
                              console.progress("Merging", progress.done, progress.total);
                              return true;
                            }},
-                      pool);
+                      compensation ? &*compensation : nullptr, pool);
     console.clear_progress();
     const ConvertReport report = TRY(written);
     console.note("comparing the file with base and adapter");
@@ -88,16 +101,27 @@ class MergeCommand : public Command {
  private:
   static constexpr std::size_t kMaxTextBytes = std::size_t{64} << 20;
 
-  // The beginning of the file, in pieces as long as the context.
-  Result<Texts> texts_of_file(const LoadedModel& model) const {
+  // Tokens to compare over, or others to calibrate with.
+  Result<Texts> take_texts(const LoadedModel& model, std::int64_t skip, std::int64_t count) const {
+    return text_ ? texts_of_file(model, skip, count) : own_texts(model, skip, count);
+  }
+
+  // Part of the file, in pieces as long as the context.
+  Result<Texts> texts_of_file(const LoadedModel& model, std::int64_t skip,
+                              std::int64_t count) const {
     if (model.tokenizer == nullptr)
       return fail(ErrorKind::kUsage, "no_tokenizer", "the model has no vocabulary for --file");
     const std::string text = TRY(read_file(*text_, kMaxTextBytes));
     std::vector<std::int32_t> ids = model.tokenizer->encode(text, {.add_specials = true});
-    ids.resize(std::min(ids.size(), static_cast<std::size_t>(tokens_)));
+    const auto begin = std::min(ids.size(), static_cast<std::size_t>(skip));
+    ids.erase(ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(begin));
+    ids.resize(std::min(ids.size(), static_cast<std::size_t>(count)));
     if (ids.empty())
-      return std::unexpected(
-          fail(ErrorKind::kMalformed, "text_empty", "the file has no text").error().in(*text_));
+      return std::unexpected(fail(ErrorKind::kMalformed, "text_too_short",
+                                  "the file has {} tokens; more than {} are needed", begin, skip)
+                                 .error()
+                                 .in(*text_)
+                                 .with_hint("take fewer with --compare, or --calibrate 0"));
     Texts texts;
     const auto context = static_cast<std::size_t>(model.engine->context_length());
     for (std::size_t at = 0; at < ids.size(); at += context) {
@@ -109,7 +133,7 @@ class MergeCommand : public Command {
   }
 
   // What base and adapter write at temperature 1, from fixed seeds.
-  Result<Texts> own_texts(const LoadedModel& model) const {
+  static Result<Texts> own_texts(const LoadedModel& model, std::int64_t skip, std::int64_t count) {
     GenerationRequest request;
     request.prompt = {0};
     if (model.tokenizer != nullptr) {
@@ -118,9 +142,9 @@ class MergeCommand : public Command {
       request.end_tokens = specials.end_of_generation;
     }
     Texts texts;
-    for (std::int64_t left = tokens_; left > 0;) {
+    for (std::int64_t left = count; left > 0;) {
       texts.push_back(request.prompt);
-      request.sampling.seed = texts.size();
+      request.sampling.seed = static_cast<std::uint64_t>(skip) + texts.size();
       request.stop.max_tokens = left - 1;
       if (left > 1)
         TRY(model.engine->generate(request, {}, [&](const TokenEvent& event) {
@@ -135,7 +159,7 @@ class MergeCommand : public Command {
   EngineArguments engine_;
   std::string out_, type_ = "F16";
   std::optional<std::string> text_;
-  std::int64_t tokens_ = 1024;
+  std::int64_t tokens_ = 1024, calibration_ = 4096;
 };
 
 }  // namespace

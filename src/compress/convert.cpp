@@ -101,7 +101,11 @@ class TensorConverter {
       largest = std::max(largest, std::abs(value));
     }
     if (encoder_ == nullptr) return result;
-    encoder_->encode(values, {}, out);
+    if (editor_ != nullptr) {
+      editor_->encode(tensor_.name, static_cast<std::int64_t>(row), *encoder_, values, out);
+    } else {
+      encoder_->encode(values, {}, out);
+    }
     encoder_->decode(out, back);
     // Encoders saturate. No type rounds by half the largest value of a row, so an error as large
     // means that it was out of reach. (Small values may vanish, which harms nothing.)
@@ -241,6 +245,11 @@ Result<ConvertReport> convert_all(const WeightFile& in, const ConvertOptions& op
 }
 
 }  // namespace
+
+void RowEditor::encode(std::string_view, std::int64_t, const Codec& codec,
+                       std::span<const float> values, std::byte* out) const {
+  codec.encode(values, {}, out);
+}
 
 Result<ConvertReport> convert(const WeightFile& in, const ConvertOptions& options,
                               ThreadPool& pool) {

@@ -14,6 +14,7 @@
 
 #include "base/result.h"
 #include "base/thread_pool.h"
+#include "codec/codec.h"
 #include "compress/recipe.h"
 #include "formats/weight_file.h"
 
@@ -32,6 +33,9 @@ class RowEditor {
   virtual bool edits(std::string_view tensor) const = 0;
   // `row` counts through all dimensions but the last.
   virtual void edit(std::string_view tensor, std::int64_t row, std::span<float> values) const = 0;
+  // What was edited, into the bytes of a row.
+  virtual void encode(std::string_view tensor, std::int64_t row, const Codec& codec,
+                      std::span<const float> values, std::byte* out) const;
 };
 
 struct ConvertOptions {

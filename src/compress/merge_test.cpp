@@ -31,9 +31,34 @@ class Merge : public testing::Test {
     return {DType::kF32, shape, reinterpret_cast<const std::byte*>(data)};
   }
 
+  // The same model with an embedding of eight dimensions, so that its layers' inputs have few, as
+  // those of real models have.
+  std::shared_ptr<const WeightFile> narrow(const std::shared_ptr<const WeightFile>& model) {
+    auto file = std::make_shared<WeightFile>();
+    file->metadata = model->metadata;
+    const Shape shape = model->find("token_embd.weight")->shape;
+    const TensorView few = floats({8, shape[1]}, 11, 0, 1), mix = floats({shape[0], 8}, 12, 0, 1);
+    auto* rows = reinterpret_cast<float*>(
+        file->own_buffer(static_cast<std::size_t>(shape.elements()) * sizeof(float)));
+    for (std::int64_t i = 0; i < shape.elements(); ++i)
+      for (std::int64_t r = 0; r < 8; ++r)
+        rows[i] += reinterpret_cast<const float*>(mix.row(i / shape[1]))[r] *
+                   reinterpret_cast<const float*>(few.row(r))[i % shape[1]];
+    for (const NamedTensor& tensor : model->tensors())
+      file->add_tensor(tensor.name, tensor.name == "token_embd.weight"
+                                        ? TensorView{DType::kF32, shape,
+                                                     reinterpret_cast<const std::byte*>(rows)}
+                                        : tensor.view);
+    file->own(model);
+    return file;
+  }
+
   // The model with an adapter of rank 4 on all layers but the head; `gain` as DoRA has it.
   std::shared_ptr<const Decoder> adapted(const support::RandomModelSpec& spec, bool gain) {
-    const auto base = load_decoder(support::make_random_model(spec)).value();
+    return adapted(support::make_random_model(spec), gain);
+  }
+  std::shared_ptr<const Decoder> adapted(std::shared_ptr<const WeightFile> file, bool gain) {
+    const auto base = load_decoder(std::move(file)).value();
     DecoderWeights weights = base->weights();
     std::uint64_t seed = 0;
     for_each_linear(weights, [&](const std::string& name, std::int64_t expert, Linear& layer) {
@@ -51,10 +76,25 @@ class Merge : public testing::Test {
     return Engine::create(std::move(decoder), {.threads = 1}).value();
   }
 
+  // Words of a made-up language: each token has few that follow it, as in real text.
+  static std::vector<std::vector<std::int32_t>> texts(std::uint64_t seed, int count) {
+    Random random(seed);
+    std::vector<std::vector<std::int32_t>> all;
+    for (int text = 0; text < count; ++text) {
+      all.push_back({static_cast<std::int32_t>(300 * random.next_double())});
+      for (int i = 1; i < 48; ++i)
+        all.back().push_back(
+            (all.back().back() * 7 + static_cast<std::int32_t>(4 * random.next_double())) % 300);
+    }
+    return all;
+  }
+
   // What merging costs.
-  double kl_of(const std::shared_ptr<const Decoder>& decoder, const char* type) {
+  double kl_of(const std::shared_ptr<const Decoder>& decoder, const char* type,
+               const Compensation* compensation = nullptr) {
     const auto report = merge_adapter(
-        *decoder, {.out = folder_ / "merged.gguf", .recipe = find_recipe(type).value()}, pool_);
+        *decoder, {.out = folder_ / "merged.gguf", .recipe = find_recipe(type).value()},
+        compensation, pool_);
     EXPECT_TRUE(report) << report.error().to_string();
     const auto merged = open_model(folder_ / "merged.gguf", {.threads = 1});
     EXPECT_TRUE(merged) << merged.error().to_string();
@@ -63,7 +103,7 @@ class Merge : public testing::Test {
 
   const fs::path folder_ =
       fs::temp_directory_path() / fmt::format("bantam-merge-test-{}", ::getpid());
-  const std::vector<std::vector<std::int32_t>> texts_{{1, 50, 9, 200, 31, 77, 8}, {300, 2, 2, 19}};
+  std::vector<std::vector<std::int32_t>> texts_{{1, 50, 9, 200, 31, 77, 8}, {300, 2, 2, 19}};
   ThreadPool pool_{1};
   WeightFile memory_;
 };
@@ -95,19 +135,37 @@ TEST_F(Merge, PacksTheSumAgain) {
   EXPECT_EQ(std::memcmp(before->data, after->data, before->bytes()), 0);
 }
 
+TEST_F(Merge, MakesUpForRoundingInTheRestOfTheRow) {
+  texts_ = texts(8, 12);
+  const std::vector<std::vector<std::int32_t>> others = texts(9, 24);
+  for (const std::int64_t experts : {0, 3}) {
+    const auto decoder = adapted(
+        narrow(support::make_random_model({.width = 96, .ffn_width = 192, .experts = experts})),
+        false);
+    ThreadPool two(2);
+    const auto one = Compensation::collect(*decoder, others, pool_).value();
+    const auto same = Compensation::collect(*decoder, others, two).value();
+    const double plain = kl_of(decoder, "Q4_0");
+    const double compensated = kl_of(decoder, "Q4_0", &one);
+    EXPECT_LT(compensated, 0.9 * plain);
+    EXPECT_EQ(compensated, kl_of(decoder, "Q4_0", &same));  // whatever the threads
+    EXPECT_LT(kl_of(decoder, "F16", &one), 0.01 * compensated);
+  }
+}
+
 TEST_F(Merge, RefusesWhatItCannotDo) {
   const auto base = load_decoder(support::make_random_model({.tied = true})).value();
   const ConvertOptions options{.out = folder_ / "out.gguf", .recipe = find_recipe("F16").value()};
-  EXPECT_EQ(merge_adapter(*base, options, pool_).error().code, "nothing_adapted");
+  EXPECT_EQ(merge_adapter(*base, options, nullptr, pool_).error().code, "nothing_adapted");
   DecoderWeights weights = base->weights();
   weights.head.low_rank = {.a = floats({2, 64}, 1, 0, 1), .b = floats({320, 2}, 2, 0, 1)};
   const Decoder tied(base->file(), base->spec(), std::move(weights));
-  EXPECT_EQ(merge_adapter(tied, options, pool_).error().code, "merge_shared");
+  EXPECT_EQ(merge_adapter(tied, options, nullptr, pool_).error().code, "merge_shared");
   EXPECT_FALSE(fs::exists(folder_ / "out.gguf"));
 }
 
 TEST_F(Merge, ADivergenceFromItselfIsExactlyZero) {
-  const auto decoder = adapted({}, false);
+  const auto decoder = adapted(support::RandomModelSpec{}, false);
   const auto kl = measure_kl_divergence(*engine(decoder), *engine(decoder), texts_, {}).value();
   EXPECT_EQ(kl.mean, 0.0);
   EXPECT_EQ(kl.error, 0.0);
