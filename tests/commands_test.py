@@ -5,16 +5,20 @@ usage: tests/commands_test.py BANTAM
 """
 
 import json
+import os
 import pathlib
 import random
 import re
+import shutil
 import struct
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 BINARY = sys.argv.pop() if len(sys.argv) > 1 else "build/release/bantam"
+MPI = pathlib.Path(BINARY).resolve().parent / "bantam_mpi.so"
 SEED = pathlib.Path(__file__).resolve().parent.parent / "models" / "seed-Q8_0.gguf"
 
 
@@ -48,9 +52,70 @@ def write_peft(folder, size):
         '{"peft_type": "LORA", "r": 4, "lora_alpha": 8, "target_modules": ["q_proj"]}')
 
 
+def tune(folder, rows, *words):
+    return [BINARY, "tune", str(SEED), str(rows), str(folder), "--epochs", "2", "--batch", "96",
+            "--validation-rows", "4", "--rank", "2", "--threads", "1", "--json", *words]
+
+
 class CommandsTest(unittest.TestCase):
     def test_there_are_commands(self):
         self.assertTrue({"list", "show", "doctor"} <= set(commands()))
+
+    def test_a_stopped_tune_goes_on_and_leaves_the_same_adapter(self):
+        with tempfile.TemporaryDirectory() as name:
+            folder = pathlib.Path(name)
+            rows = folder / "rows.jsonl"
+            rows.write_text("".join(
+                json.dumps({"text": f"ticket {i} about a {word}", "label": word}) + "\n"
+                for i in range(20) for word in ("parcel", "refund")))
+            whole = run(*tune(folder / "whole", rows)[1:])
+            self.assertEqual(whole.returncode, 0, whole.stderr)
+            document = json.loads(whole.stdout)
+            self.assertEqual(document["end"], "done")
+            self.assertEqual(document["step"], document["plan"]["steps"])
+            log = folder / "stopped" / "log.jsonl"
+            with subprocess.Popen(tune(folder / "stopped", rows), stdout=subprocess.PIPE,
+                                  stderr=subprocess.DEVNULL, text=True) as child:
+                while child.poll() is None and not (log.exists() and log.stat().st_size > 0):
+                    time.sleep(0.001)
+                child.terminate()
+                document = json.loads(child.communicate(timeout=60)[0])
+            self.assertEqual(child.returncode, 0)
+            self.assertEqual(document["end"], "stopped")
+            self.assertLess(document["step"], document["plan"]["steps"])
+            rest = run(*tune(folder / "stopped", rows)[1:])
+            self.assertEqual(json.loads(rest.stdout)["end"], "done")
+            self.assertEqual((folder / "stopped" / "adapter.gguf").read_bytes(),
+                             (folder / "whole" / "adapter.gguf").read_bytes())
+            other = run(*tune(folder / "whole", rows, "--rate", "0.5")[1:])
+            self.assertEqual(other.returncode, 78)
+            self.assertEqual(json.loads(other.stdout)["error"]["code"], "checkpoint_other_run")
+
+    @unittest.skipUnless(shutil.which("mpirun") and MPI.exists(), "Open MPI is not installed")
+    def test_two_ranks_give_the_bits_of_one(self):
+        with tempfile.TemporaryDirectory() as name:
+            folder = pathlib.Path(name)
+            rows = folder / "rows.jsonl"
+            rows.write_text("".join(json.dumps({"prompt": f"Say {i}:", "completion": str(i)}) +
+                                    "\n" for i in range(40)))
+            adapters = []
+            # Pinning would put both on one core; the rest is what it wants of a test run by root.
+            mpirun = ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", "2"]
+            root = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+            for start in ([], mpirun):
+                run_folder = folder / f"run{len(adapters)}"
+                done = subprocess.run(start + tune(run_folder, rows, "--shards", "4"),
+                                      capture_output=True, text=True, timeout=60, check=False,
+                                      env=os.environ | root)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertEqual(json.loads(done.stdout)["end"], "done")
+                adapters.append((run_folder / "adapter.gguf").read_bytes())
+            self.assertEqual(adapters[0], adapters[1])
+            # Fewer shards than ranks: all end, and rank 0 says why.
+            done = subprocess.run(mpirun + tune(folder / "one", rows), capture_output=True,
+                                  text=True, timeout=60, check=False, env=os.environ | root)
+            self.assertNotEqual(done.returncode, 0)
+            self.assertEqual(json.loads(done.stdout)["error"]["code"], "shards_invalid")
 
     def test_each_explains_itself_with_an_example(self):
         for command in commands():

@@ -13,6 +13,7 @@
 #include "cli/model_finder.h"
 #include "cli/text.h"
 #include "nn/kv.h"
+#include "train/mpi_exchange.h"
 #include "tune/tune.h"
 
 namespace bantam {
@@ -79,7 +80,8 @@ class TuneCommand : public Command {
              .summary = "Teach a model from your own rows",
              .example = "  bantam tune seed tickets.csv tickets-run --metric label\n"
                         "  bantam tune model-Q4_K_M.gguf chats.jsonl run --minutes 20 --mem 4\n"
-                        "  bantam run model-Q4_K_M.gguf --adapter run/adapter.gguf",
+                        "  bantam run model-Q4_K_M.gguf --adapter run/adapter.gguf\n"
+                        "  mpirun -n 2 bantam tune seed tickets.csv run --shards 2 --threads 1",
              .details =
                  "Rows are JSON Lines (messages, prompt and completion, text and label, text) or\n"
                  "CSV. A plan is printed first; --plan ends there. The folder gets a checkpoint\n"
@@ -109,8 +111,8 @@ class TuneCommand : public Command {
   bool skip_bad_ = false, full_ = false, plan_only_ = false, rs_lora_ = false;
   double validation_share_ = 0.1, rate_ = 0, epochs_ = 3, alpha_ = 32, b_rate_ = 1, decay_ = 0.01,
          clip_ = 1, minutes_ = 0, memory_ = 0;
-  std::int64_t nice_ = 0, rank_ = 16, batch_ = 4096, context_ = 0, seed_ = 1, patience_ = 0,
-               every_ = 0, validation_rows_ = 200;
+  std::int64_t nice_ = 0, shards_ = 1, rank_ = 16, batch_ = 4096, context_ = 0, seed_ = 1,
+               patience_ = 0, every_ = 0, validation_rows_ = 200;
 };
 
 void TuneCommand::add_data_options() {
@@ -204,6 +206,12 @@ void TuneCommand::add_limit_options() {
            .value = "X",
            .help = "most to work, earlier stretches counted; 0: no bound"},
           {.low = 0.0, .high = kHuge});
+  all.add(shards_,
+          {.flag = "--shards",
+           .value = "N",
+           .help = "pieces of a step that machines share (mpirun); a power of two. The result "
+                   "depends on them, not on how many machines there are"},
+          {.low = 1, .high = 1 << 16});
   all.add(nice_, {.flag = "--nice", .value = "N", .help = "how far other work goes first"},
           {.low = 0, .high = 19});
   all.add(memory_,
@@ -243,6 +251,7 @@ Result<TuneOptions> TuneCommand::tune_options(const CommandContext& context) con
   wishes.metric = TRY(metric_from_name(metric_));
   wishes.validation_rows = validation_rows_;
   wishes.trainer.seconds = 60 * minutes_;
+  wishes.trainer.shards = shards_;
   wishes.trainer.clip = static_cast<float>(clip_);
   wishes.trainer.validate_every = every_;
   wishes.trainer.patience = patience_;
@@ -295,12 +304,14 @@ Result<void> TuneCommand::run(CommandContext& context) {
   const StopOnSignals signals(source);
   if (nice_ > 0 && ::setpriority(PRIO_PROCESS, 0, static_cast<int>(nice_)) != 0)
     console.warn("the system refuses --nice");
-  const auto exchange = alone();
+  const auto exchange = TRY(make_exchange());
+  const bool first = exchange->rank() == 0;  // the others work and say nothing but errors
+  if (!first) console.set_json(false);
   const auto run = TRY(TuneRun::prepare(TRY(tune_options(context)), *exchange));
   const TunePlan plan = run->plan();
-  TRY(console.print(plan_text(plan)));
+  if (first) TRY(console.print(plan_text(plan)));
   JsonObject document{{"plan", plan_document(plan)}};
-  if (plan_only_) return console.document(document);
+  if (plan_only_) return first ? console.document(document) : Result<void>();
   const auto show = [&](const StepReport& report) {
     std::string line = fmt::format(
         "step {} of {}  loss {:.4f}  {:.0f} tokens/s  {} left", report.step, report.steps,
@@ -314,6 +325,7 @@ Result<void> TuneCommand::run(CommandContext& context) {
   const auto trained = run->run(show, source.get_token());
   console.clear_progress();
   const TrainingResult result = TRY(trained);
+  if (!first) return {};
   const RunState& state = result.state;
   const bool stopped = result.end == TrainingEnd::kStopped;
   if (stopped) {

@@ -63,6 +63,17 @@ Result<void> Exchange::broadcast(std::span<std::byte> bytes) {
   return {};
 }
 
+Result<void> Exchange::agree(Result<void> mine) {
+  double failed = mine ? 0 : 1;
+  const auto asked = add(std::span(&failed, 1));
+  if (!mine) return mine;
+  TRY(asked);
+  if (failed > 0)
+    return fail(ErrorKind::kUnavailable, "peer_failed",
+                "another rank of this run failed; it says why");
+  return {};
+}
+
 std::unique_ptr<Exchange> alone() { return std::make_unique<Alone>(); }
 
 }  // namespace bantam

@@ -32,6 +32,9 @@ class Exchange {
   Result<void> add(std::span<double> values);
   // Rank 0's bytes become everybody's.
   Result<void> broadcast(std::span<std::byte> bytes);
+  // Whether all ranks are well so far. This rank's own error comes first; kUnavailable
+  // "peer_failed" if another has one.
+  Result<void> agree(Result<void> mine);
 
  protected:
   // CHECKs that `ranks` is a power of two: makers refuse others.

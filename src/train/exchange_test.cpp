@@ -106,6 +106,16 @@ TEST(Exchange, EveryRankGetsTheBytesOfRankZero) {
   }
 }
 
+TEST(Exchange, OneRankThatFailsFailsAll) {
+  Meeting meeting(4);
+  meeting.run([&](Exchange& exchange) {
+    EXPECT_TRUE(exchange.agree({}).has_value());
+    const Result<void> mine =
+        exchange.rank() == 2 ? fail(ErrorKind::kIo, "broken", "mine") : Result<void>();
+    EXPECT_EQ(exchange.agree(mine).error().code, exchange.rank() == 2 ? "broken" : "peer_failed");
+  });
+}
+
 TEST(Shards, AreWholeGroupsOfAboutEqualSize) {
   std::vector<Example> examples;
   for (const std::size_t length : {5U, 5U, 30U, 2U, 9U, 9U, 1U, 1U, 21U, 20U})

@@ -39,8 +39,6 @@ class Trainer {
  private:
   bool first_rank() const { return t_.exchange.rank() == 0; }
 
-  // Whether all ranks are well: collective. This rank's own error comes first.
-  Result<void> agree(Result<void> mine);
   Result<void> begin();
   Result<void> open_folder();  // rank 0
   std::optional<TrainingEnd> end_before_step() const;
@@ -79,17 +77,6 @@ class Trainer {
   Clock::time_point start_ = Clock::now(), checkpoint_time_ = Clock::now();
 };
 
-Result<void> Trainer::agree(Result<void> mine) {
-  double failed = mine ? 0 : 1;
-  const auto asked = t_.exchange.add(std::span(&failed, 1));
-  if (!mine) return mine;
-  TRY(asked);
-  if (failed > 0)
-    return fail(ErrorKind::kUnavailable, "peer_failed",
-                "another rank of this run failed; it says why");
-  return {};
-}
-
 Result<void> Trainer::open_folder() {
   folder_.emplace(TRY(RunFolder::open(options_.folder)));
   auto loaded = load_checkpoint(folder_->checkpoint(), options_.run_digest, parts_);
@@ -109,7 +96,7 @@ Result<void> Trainer::begin() {
                 "{} shards cannot be shared out to {} ranks: expected a power of two, at least as "
                 "many",
                 options_.shards, ranks);
-  TRY(agree(first_rank() ? open_folder() : Result<void>()));
+  TRY(t_.exchange.agree(first_rank() ? open_folder() : Result<void>()));
   TRY(t_.exchange.broadcast(std::as_writable_bytes(std::span(&state_, 1))));
   for (const CheckpointPart& part : parts_) TRY(t_.exchange.broadcast(part.bytes));
   resumed_step_ = state_.step;
@@ -285,7 +272,7 @@ Result<TrainingResult> Trainer::run(std::stop_token stop) {
   }
   if (end == TrainingEnd::kTime && problem_ && last_.step > validated_step_)
     problem_ = validate(true);
-  TRY(agree(problem_));
+  TRY(t_.exchange.agree(problem_));
   if (first_rank() && checkpoint_step_ != state_.step) TRY(write_checkpoint());
   return TrainingResult{.end = *end, .state = state_, .last = last_};
 }

@@ -280,7 +280,7 @@ Result<TrainingResult> Tuning::run(const std::function<void(const StepReport&)>&
 Result<std::unique_ptr<TuneRun>> TuneRun::prepare(const TuneOptions& options, Exchange& exchange) {
   const KernelTable* kernels = TRY(choose_kernels(options.isa));
   auto tuning = std::make_unique<Tuning>(options, exchange, *kernels);
-  TRY(tuning->prepare());
+  TRY(exchange.agree(tuning->prepare()));
   return tuning;
 }
 
