@@ -7,15 +7,15 @@ usage: tests/commands_test.py BANTAM
 import json
 import os
 import pathlib
-import random
 import re
 import shutil
-import struct
 import subprocess
 import sys
 import tempfile
 import time
 import unittest
+
+from peft_files import write_peft
 
 BINARY = sys.argv.pop() if len(sys.argv) > 1 else "build/release/bantam"
 MPI = pathlib.Path(BINARY).resolve().parent / "bantam_mpi.so"
@@ -31,25 +31,6 @@ def commands():
     """The commands that `bantam help` lists."""
     text = run("help").stdout.split("Commands:\n")[1].split("\n\n")[0]
     return re.findall(r"^  (\S+) ", text, re.M)
-
-
-def write_peft(folder, size):
-    """An adapter of the seed model's queries in PEFT's form, with a B of that size."""
-    shown = json.loads(run("show", str(SEED), "--json").stdout)
-    width = shown["metadata"]["llama.embedding_length"]
-    generator = random.Random(1)
-    values = [generator.gauss(0, 1) for _ in range(4 * width)]
-    values += [size * generator.gauss(0, 1) for _ in range(4 * width)]
-    prefix, half = "base_model.model.model.layers.0.self_attn.q_proj.lora_", 16 * width
-    header = json.dumps({
-        prefix + "A.weight": {"dtype": "F32", "shape": [4, width], "data_offsets": [0, half]},
-        prefix + "B.weight": {"dtype": "F32", "shape": [width, 4],
-                              "data_offsets": [half, 2 * half]}}).encode()
-    folder.mkdir()
-    (folder / "adapter_model.safetensors").write_bytes(
-        struct.pack("<Q", len(header)) + header + struct.pack(f"<{8 * width}f", *values))
-    (folder / "adapter_config.json").write_text(
-        '{"peft_type": "LORA", "r": 4, "lora_alpha": 8, "target_modules": ["q_proj"]}')
 
 
 def tune(folder, rows, *words):
@@ -198,7 +179,7 @@ class CommandsTest(unittest.TestCase):
         with tempfile.TemporaryDirectory() as name:
             folder = pathlib.Path(name)
             for style, size in (("loud", 1.0), ("mute", 0.0)):
-                write_peft(folder / style, size)
+                write_peft(BINARY, SEED, folder / style, size)
             plain = score("-m", str(SEED))
             self.assertEqual(score("-m", str(SEED), "--adapter", str(folder / "mute")), plain)
             loud = score("-m", str(SEED), "--adapter", str(folder / "loud"))
@@ -219,7 +200,7 @@ class CommandsTest(unittest.TestCase):
     def test_a_merged_model_says_what_base_and_adapter_say(self):
         with tempfile.TemporaryDirectory() as name:
             folder = pathlib.Path(name)
-            write_peft(folder / "loud", 1.0)
+            write_peft(BINARY, SEED, folder / "loud", 1.0)
             model, out = f"{SEED}:{folder / 'loud'}", str(folder / "merged.gguf")
             text = pathlib.Path(name) / "text"
             text.write_text("Once upon a time there was a little duck. " * 8)

@@ -14,6 +14,8 @@ import sys
 import tempfile
 import unittest
 
+from peft_files import write_peft
+
 MODEL = sys.argv.pop() if len(sys.argv) > 2 else "models/seed-Q8_0.gguf"
 BINARY = sys.argv.pop() if len(sys.argv) > 1 else "build/release/bantam"
 PATIENCE = 60  # seconds, for what must happen
@@ -206,6 +208,23 @@ class LifeTest(unittest.TestCase):
                     self.assertEqual(json.loads(text)["error"]["code"], "model_numerics", text)
             self.assertEqual(server.ask("GET", "/health"), (200, '{"status":"ok"}'))
             self.assertEqual(server.end(signal.SIGTERM), 0)
+
+    def test_an_adapter_is_served_as_its_files_say(self):
+        with tempfile.TemporaryDirectory() as name:
+            answers = {}
+            for style, size in (("none", None), ("mute", 0.0), ("loud", 1.0)):
+                folder = pathlib.Path(name) / style
+                if size is not None:
+                    write_peft(BINARY, MODEL, folder, size)
+                server = Server(*([] if size is None else ["--adapter", str(folder)]))
+                try:
+                    answers[style] = server.chat()[1]["choices"][0]["message"]["content"]
+                finally:
+                    self.assertEqual(server.end(signal.SIGTERM), 0)
+            self.assertEqual(answers["mute"], answers["none"])
+            self.assertNotEqual(answers["loud"], answers["none"])
+            code, error = self.fails(MODEL, "--port", "0", "--adapter", MODEL)
+            self.assertEqual((code, error), (65, "adapter_invalid"))
 
     def fails(self, *options):
         done = subprocess.run([BINARY, "serve", *options, "--json"], capture_output=True,
