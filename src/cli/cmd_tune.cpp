@@ -83,8 +83,9 @@ class TuneCommand : public Command {
                         "  bantam run model-Q4_K_M.gguf --adapter run/adapter.gguf\n"
                         "  mpirun -n 2 bantam tune seed tickets.csv run --shards 2 --threads 1",
              .details =
-                 "Rows are JSON Lines (messages, prompt and completion, text and label, text) or\n"
-                 "CSV. A plan is printed first; --plan ends there. The folder gets a checkpoint\n"
+                 "Rows are JSON Lines (messages, prompt and completion, prompt with chosen and\n"
+                 "rejected, text and label, text) or CSV. A plan is printed first; --plan ends "
+                 "there. The folder gets a checkpoint\n"
                  "every half minute and when it is stopped (Ctrl-C, SIGTERM): the same command\n"
                  "goes on from it and ends with the same bits. Beside it: log.jsonl, curve.svg,\n"
                  "and the best model by the metric, as adapter.gguf or, with --full, "
@@ -105,12 +106,12 @@ class TuneCommand : public Command {
   static JsonObject plan_document(const TunePlan& plan);
 
   std::string model_, data_, folder_, metric_ = "loss", too_long_ = "refuse", forward_ = "serving",
-                                      kv_ = "f16", isa_;
+                                      kv_ = "f16", isa_, preference_ = "dpo";
   std::optional<std::string> validation_;
   std::string label_prompt_ = "{text}", text_column_ = "text", label_column_ = "label";
   bool skip_bad_ = false, full_ = false, plan_only_ = false, rs_lora_ = false;
   double validation_share_ = 0.1, rate_ = 0, epochs_ = 3, alpha_ = 32, b_rate_ = 1, decay_ = 0.01,
-         clip_ = 1, minutes_ = 0, memory_ = 0;
+         clip_ = 1, beta_ = 0.1, chosen_nll_ = 0, minutes_ = 0, memory_ = 0;
   std::int64_t nice_ = 0, shards_ = 1, rank_ = 16, batch_ = 4096, context_ = 0, seed_ = 1,
                patience_ = 0, every_ = 0, validation_rows_ = 200;
 };
@@ -187,6 +188,17 @@ void TuneCommand::add_training_options() {
            .value = "N",
            .help = "end after so many validations without a better score; 0: never"},
           {.low = 0, .high = 1 << 20});
+  all.add(preference_, {.flag = "--preference",
+                        .value = "LOSS",
+                        .help = "of rows with a chosen and a rejected answer",
+                        .choices = {"dpo", "ipo", "hinge", "simpo", "orpo"}});
+  all.add(beta_, {.flag = "--beta", .value = "X", .help = "how strongly preferences pull"},
+          {.low = 1e-6, .high = 1e3});
+  all.add(chosen_nll_,
+          {.flag = "--chosen-nll",
+           .value = "X",
+           .help = "share of the chosen answers' own loss, which keeps them likely (RPO)"},
+          {.low = 0.0, .high = 1e3});
   all.add(forward_, {.flag = "--forward",
                      .value = "HOW",
                      .help = "multiply as the server does, or with decoded weights",
@@ -225,6 +237,11 @@ void TuneCommand::add_limit_options() {
 Result<TuneOptions> TuneCommand::tune_options(const CommandContext& context) const {
   constexpr std::pair<std::string_view, TooLong> kTooLong[] = {
       {"refuse", TooLong::kRefuse}, {"drop", TooLong::kDrop}, {"cut-front", TooLong::kCutFront}};
+  constexpr std::pair<std::string_view, Preference> kPreferences[] = {{"dpo", Preference::kDpo},
+                                                                      {"ipo", Preference::kIpo},
+                                                                      {"hinge", Preference::kHinge},
+                                                                      {"simpo", Preference::kSimpo},
+                                                                      {"orpo", Preference::kOrpo}};
   TuneOptions wishes{.model = TRY(resolve_model(model_)), .data = data_, .folder = folder_};
   if (validation_) wishes.validation_data = *validation_;
   wishes.method = full_ ? TuneMethod::kFull : TuneMethod::kAdapter;
@@ -239,6 +256,10 @@ Result<TuneOptions> TuneCommand::tune_options(const CommandContext& context) con
   wishes.split.validation = validation_share_;
   wishes.batches.tokens = batch_;
   wishes.batches.seed = seed;
+  for (const auto& [name, value] : kPreferences)
+    if (name == preference_) wishes.preference.kind = value;
+  wishes.preference.beta = wishes.kto.beta = beta_;
+  wishes.preference.chosen_nll = chosen_nll_;
   wishes.adamw.decay = static_cast<float>(decay_);
   const double rate = rate_ > 0 ? rate_ : (full_ ? 1e-4 : 1e-3);
   wishes.schedule = {.peak = static_cast<float>(rate), .warmup = -1, .cosine = true};

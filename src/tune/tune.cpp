@@ -45,6 +45,8 @@ class Tuning final : public TuneRun, private BatchSource {
   Result<void> make_trainable();
   std::int64_t tensor_parameters() const;
   Result<void> measure();
+  void choose_objective();
+  Result<void> refer();
   std::string digest() const;
   EngineOptions engine_options() const;
   Result<void> save() const;
@@ -65,7 +67,7 @@ class Tuning final : public TuneRun, private BatchSource {
   std::unique_ptr<Optimizer> optimizer_;
   std::optional<Learner> learner_;
   std::optional<Validation> validation_;
-  Objective objective_;
+  std::unique_ptr<Objective> objective_;
 };
 
 Result<void> Tuning::open_model() {
@@ -84,10 +86,6 @@ Result<void> Tuning::open_model() {
 
 Result<Parts> Tuning::read_data() {
   rows_ = TRY(read_rows(options_.data, options_.rows));
-  if (rows_.shape == RowShape::kPreference || rows_.shape == RowShape::kLiked)
-    return fail(ErrorKind::kUnsupported, "rows_unsupported",
-                "{}: rows of {} need an objective that this version does not have",
-                options_.data.string(), row_shape_name(rows_.shape));
   Parts parts;
   if (!options_.validation_data.empty()) {
     parts.train = rows_.rows;
@@ -155,7 +153,12 @@ Result<void> Tuning::make_trainable() {
   if (!full) model_ = TRY(train_adapter(file_, options_.adapter));
   const auto spec = TRY(load_decoder(file_))->spec();
   std::int64_t longest = 0;
-  for (const Example& example : examples_) longest = std::max(longest, tokens_of(example));
+  const auto group = static_cast<std::size_t>(objective_->group());
+  for (std::size_t e = 0; e < examples_.size(); e += group) {
+    std::int64_t sum = 0;
+    for (std::size_t i = e; i < e + group; ++i) sum += tokens_of(examples_[i]);
+    longest = std::max(longest, sum);
+  }
   for (const Example& example : validation_set_.examples)
     longest = std::max(longest, tokens_of(example));
   plan_.parameters =
@@ -184,19 +187,44 @@ EngineOptions Tuning::engine_options() const {
   return {.threads = options_.threads, .isa = options_.isa, .kv_type = options_.learner.kv_type};
 }
 
+void Tuning::choose_objective() {
+  if (rows_.shape == RowShape::kPreference) {
+    objective_ = make_preference(options_.preference);
+  } else if (rows_.shape == RowShape::kLiked) {
+    objective_ = make_kto(options_.kto);
+  } else {
+    objective_ = std::make_unique<Objective>();
+    return;
+  }
+  options_.batches.group = objective_->group();
+  options_.trainer.mean = LossMean::kGroups;
+}
+
+// Two numbers a pair, once: what the model as it comes thinks of the answers.
+Result<void> Tuning::refer() {
+  if (options_.trainer.mean != LossMean::kGroups) return {};
+  const auto logprobs = TRY(learner_->logprobs(examples_));
+  for (std::size_t e = 0; e < examples_.size(); ++e)
+    for (std::size_t i = 0; i < logprobs[e].size(); ++i)
+      examples_[e].reference += static_cast<double>(examples_[e].weights[i + 1]) * logprobs[e][i];
+  return {};
+}
+
 // The second of two, when memory is there; without a trace in the parameters.
 Result<void> Tuning::measure() {
   std::vector<Example> some;
   std::int64_t tokens = 0;
+  const auto group = static_cast<std::size_t>(objective_->group());
   for (Example& example : TRY(batch(1))) {
-    if (!some.empty() && tokens + tokens_of(example) > plan_.memory.learner.micro_tokens) break;
+    const bool whole = !some.empty() && some.size() % group == 0;
+    if (whole && tokens + tokens_of(example) > plan_.memory.learner.micro_tokens) break;
     tokens += tokens_of(example);
     some.push_back(std::move(example));
   }
   double seconds = 0;
   for (int i = 0; i < 2; ++i) {
     const auto start = std::chrono::steady_clock::now();
-    TRY(learner_->accumulate(some, objective_, 1));
+    TRY(learner_->accumulate(some, *objective_, 1));
     seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }
   model_.parameters->zero_gradients();
@@ -211,8 +239,10 @@ Result<void> Tuning::measure() {
 Result<void> Tuning::prepare() {
   TRY(open_model());
   TRY(render(TRY(read_data())));
+  choose_objective();
   TRY(order_batches());
   TRY(make_trainable());
+  TRY(refer());
   return measure();
 }
 
@@ -232,6 +262,12 @@ std::string Tuning::digest() const {
     hash.add(std::as_bytes(std::span(example.ids)));
     hash.add(std::as_bytes(std::span(example.weights)));
   }
+  const PreferenceOptions& p = options_.preference;
+  const KtoOptions& k = options_.kto;
+  hash.add(fmt::format("{} {} {} {} {} {} {} {} {} ", static_cast<int>(p.kind), p.beta, p.smoothing,
+                       p.margin, p.chosen_nll, k.beta, k.good_weight, k.bad_weight,
+                       k.reference_point));
+  for (const Example& example : examples_) hash.add(std::as_bytes(std::span(&example.label, 1)));
   const AdapterOptions& a = options_.adapter;
   const BatchOptions& b = options_.batches;
   const AdamwOptions& w = options_.adamw;
@@ -262,7 +298,7 @@ Result<TrainingResult> Tuning::run(const std::function<void(const StepReport&)>&
   const TrainingResult result = TRY(train({.learner = *learner_,
                                            .parameters = *model_.parameters,
                                            .optimizer = *optimizer_,
-                                           .objective = objective_,
+                                           .objective = *objective_,
                                            .batches = *this,
                                            .exchange = exchange_,
                                            .kernels = kernels_,

@@ -22,6 +22,7 @@
 #include "data/report.h"
 #include "data/split.h"
 #include "train/exchange.h"
+#include "train/losses.h"
 #include "train/memory_plan.h"
 #include "train/optimizer.h"
 #include "train/trainable.h"
@@ -42,6 +43,8 @@ struct TuneOptions {
   RenderOptions render;  // context 0: the model's
   SplitOptions split;
   BatchOptions batches;
+  PreferenceOptions preference;  // of rows with a chosen and a rejected answer
+  KtoOptions kto;                // of rows with answers that were liked or not
   AdamwOptions adamw;
   Schedule schedule;  // `steps` follows from the epochs, `warmup` from them if it is negative
   double epochs = 3;
@@ -70,9 +73,8 @@ struct TunePlan {
 class TuneRun {
  public:
   // Reads and checks everything, and measures a step; changes nothing on disk. `exchange` outlives
-  // the run. Errors: those of the parts, "memory_budget"; kUnsupported "rows_unsupported" for
-  // preferences, which need an objective of their own; kMalformed "data_empty" if no row is left
-  // to learn from.
+  // the run. The reference of preferences is the model as it is before the first step. Errors:
+  // those of the parts, "memory_budget"; kMalformed "data_empty" if no row is left to learn from.
   static Result<std::unique_ptr<TuneRun>> prepare(const TuneOptions& options, Exchange& exchange);
   virtual ~TuneRun() = default;
 

@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cmath>
+
 #include "base/file.h"
 #include "formats/gguf_writer.h"
 #include "runtime/loaded_model.h"
@@ -137,6 +139,35 @@ TEST_F(Tune, FullTrainingLeavesAModel) {
   ASSERT_TRUE(result.has_value()) << result.error().to_string();
   EXPECT_GE(result->state.best_score, 0.9);
   EXPECT_TRUE(open_model(root_ / "full" / "model.gguf", {.threads = 1}).has_value());
+}
+
+TEST_F(Tune, PreferencesMoveTheModelToTheChosenAnswers) {
+  std::string pairs, liked;
+  for (int i = 0; i < 40; ++i) {
+    pairs += fmt::format("{{\"prompt\":\"Say {}:\",\"chosen\":\"yes\",\"rejected\":\"nay\"}}\n", i);
+    liked += fmt::format("{{\"prompt\":\"Say {}:\",\"completion\":\"{}\",\"label\":{}}}\n", i,
+                         i % 2 == 0 ? "yes" : "nay", i % 2 == 0);
+  }
+  ASSERT_TRUE(write_file(root_ / "pairs.jsonl", pairs).has_value());
+  ASSERT_TRUE(write_file(root_ / "liked.jsonl", liked).has_value());
+  const auto exchange = alone();
+  for (const std::string name : {"pairs", "liked"}) {
+    TuneOptions wishes = options(name);
+    wishes.data = root_ / (name + ".jsonl");
+    wishes.metric = Metric::kExact;
+    wishes.preference.chosen_nll = 0.5;
+    wishes.schedule.peak = 5e-3F;
+    std::vector<double> losses;
+    auto run = TuneRun::prepare(wishes, *exchange);
+    ASSERT_TRUE(run.has_value()) << run.error().to_string();
+    const auto result =
+        (*run)->run([&](const StepReport& report) { losses.push_back(report.loss); }, {});
+    ASSERT_TRUE(result.has_value()) << result.error().to_string();
+    // The model is its own reference at first: log 2 a pair, a half an answer, besides the rest.
+    if (name == "liked") EXPECT_NEAR(losses.front(), 0.5, 1e-6);
+    if (name == "pairs") EXPECT_GT(losses.front(), std::log(2.0));
+    EXPECT_LT(losses.back(), 0.8 * losses.front()) << name;
+  }
 }
 
 TEST_F(Tune, SaysWhyItCannot) {

@@ -60,6 +60,10 @@ Result<ValidationSet> make_validation(Metric metric, std::span<const Row> rows,
       return fail(ErrorKind::kUsage, "metric_invalid", "the metric {} does not fit rows of {}",
                   metric_name(metric), row_shape_name(row.shape));
     std::vector<Example> examples = TRY(renderer.render(row, counts));
+    // Answers that were not wanted are nothing to be good at.
+    if (row.shape == RowShape::kPreference)
+      examples.resize(std::min<std::size_t>(1, examples.size()));
+    if (row.shape == RowShape::kLiked && !row.liked) continue;
     if (metric != Metric::kLabel) {
       std::ranges::move(examples, std::back_inserter(set.examples));
       continue;

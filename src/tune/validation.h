@@ -28,7 +28,7 @@ enum class Metric : std::uint8_t {
 Result<Metric> metric_from_name(std::string_view name);
 std::string_view metric_name(Metric metric);
 
-// What is asked: of every example the last turn that is learned.
+// What is asked: of every example the last turn that is learned; of preferences the chosen answer.
 struct ValidationSet {
   std::vector<Example> examples;
   // kLabel: per example the ids with each label as the answer, and which of them is right.
