@@ -84,12 +84,11 @@ class TuneCommand : public Command {
                         "  mpirun -n 2 bantam tune seed tickets.csv run --shards 2 --threads 1",
              .details =
                  "Rows are JSON Lines (messages, prompt and completion, prompt with chosen and\n"
-                 "rejected, text and label, text) or CSV. A plan is printed first; --plan ends "
-                 "there. The folder gets a checkpoint\n"
-                 "every half minute and when it is stopped (Ctrl-C, SIGTERM): the same command\n"
-                 "goes on from it and ends with the same bits. Beside it: log.jsonl, curve.svg,\n"
-                 "and the best model by the metric, as adapter.gguf or, with --full, "
-                 "model.gguf."}) {
+                 "rejected, text and label, text) or CSV. A plan is printed first; --plan ends\n"
+                 "there. The folder gets a checkpoint every half minute and when it is stopped\n"
+                 "(Ctrl-C, SIGTERM): the same command goes on from it and ends with the same\n"
+                 "bits. Beside it: log.jsonl, curve.svg, and the best model by the metric, as\n"
+                 "adapter.gguf or, with --full, model.gguf."}) {
     add_data_options();
     add_training_options();
     add_limit_options();
