@@ -211,6 +211,14 @@ TEST_F(Adapters, DigestTellsNamesShapesAndBytesApart) {
   EXPECT_NE(one, digest({.seed = 2}));
   EXPECT_NE(one, digest({.biases = true}));
   EXPECT_NE(one, digest({.dtype = DType::kF16}));
+  // Each tensor's last bytes count as its first do.
+  WeightFile file;
+  const Shape shape{3, 1000};
+  std::byte* data = file.own_buffer(TensorView{DType::kF32, shape, nullptr}.bytes());
+  file.add_tensor("x", {DType::kF32, shape, data});
+  const std::string before = weights_digest(file);
+  data[11'999] = std::byte{1};
+  EXPECT_NE(weights_digest(file), before);
 }
 
 TEST_F(Adapters, BadGgufFilesAreRefused) {
