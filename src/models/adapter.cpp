@@ -187,7 +187,7 @@ std::string weights_digest(const WeightFile& file) {
       add_number(sha, static_cast<std::uint64_t>(tensor.view.shape[i]));
     const std::uint64_t bytes = tensor.view.bytes(), piece = std::min(bytes, kPieceBytes);
     for (std::uint64_t i = 0; i < kPieces; ++i)
-      sha.add({tensor.view.data + (bytes - piece) / (kPieces - 1) * i, piece});
+      sha.add({tensor.view.data + (bytes - piece) * i / (kPieces - 1), piece});
   }
   return sha.hexadecimal();
 }
