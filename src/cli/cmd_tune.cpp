@@ -105,7 +105,7 @@ class TuneCommand : public Command {
   static JsonObject plan_document(const TunePlan& plan);
 
   std::string model_, data_, folder_, metric_ = "loss", too_long_ = "refuse", forward_ = "serving",
-                                      kv_ = "f16", isa_, preference_ = "dpo";
+                                      kv_ = "f16", isa_, preference_ = "dpo", optimizer_ = "adamw";
   std::optional<std::string> validation_;
   std::string label_prompt_ = "{text}", text_column_ = "text", label_column_ = "label";
   bool skip_bad_ = false, full_ = false, plan_only_ = false, rs_lora_ = false;
@@ -163,11 +163,12 @@ void TuneCommand::add_training_options() {
   all.add(b_rate_,
           {.flag = "--b-rate", .value = "X", .help = "rate of B over that of A (LoRA+: 16)"},
           {.low = 1e-3, .high = 1e3});
-  all.add(rate_,
-          {.flag = "--rate",
-           .value = "X",
-           .help = "learning rate at its peak; 0: 1e-3 for adapters, 1e-4 for --full"},
-          {.low = 0.0, .high = 1.0});
+  all.add(
+      rate_,
+      {.flag = "--rate",
+       .value = "X",
+       .help = "learning rate at its peak; 0: 1e-3 for adapters, 1e-4 for --full, 0.02 for muon"},
+      {.low = 0.0, .high = 1.0});
   all.add(decay_, {.flag = "--decay", .value = "X", .help = "of weights"},
           {.low = 0.0, .high = 1.0});
   all.add(clip_, {.flag = "--clip", .value = "X", .help = "largest gradient norm; 0: none"},
@@ -187,6 +188,10 @@ void TuneCommand::add_training_options() {
            .value = "N",
            .help = "end after so many validations without a better score; 0: never"},
           {.low = 0, .high = 1 << 20});
+  all.add(optimizer_, {.flag = "--optimizer",
+                       .value = "NAME",
+                       .help = "adamw8 keeps moments in eight bits; muon steps matrices",
+                       .choices = {"adamw", "adamw8", "muon"}});
   all.add(preference_, {.flag = "--preference",
                         .value = "LOSS",
                         .help = "of rows with a chosen and a rejected answer",
@@ -260,7 +265,10 @@ Result<TuneOptions> TuneCommand::tune_options(const CommandContext& context) con
   wishes.preference.beta = wishes.kto.beta = beta_;
   wishes.preference.chosen_nll = chosen_nll_;
   wishes.adamw.decay = static_cast<float>(decay_);
-  const double rate = rate_ > 0 ? rate_ : (full_ ? 1e-4 : 1e-3);
+  wishes.adamw.eight_bits = optimizer_ == "adamw8";
+  if (optimizer_ == "muon") wishes.muon = MuonOptions{.decay = wishes.adamw.decay};
+  const double usual_rate = wishes.muon ? 2e-2 : full_ ? 1e-4 : 1e-3;
+  const double rate = rate_ > 0 ? rate_ : usual_rate;
   wishes.schedule = {.peak = static_cast<float>(rate), .warmup = -1, .cosine = true};
   wishes.epochs = epochs_;
   wishes.learner.kv_type = kv_type_from_name(kv_).value();  // one of the choices

@@ -170,12 +170,14 @@ Result<void> Tuning::make_trainable() {
                                   .longest = longest,
                                   .batch_tokens = options_.batches.tokens,
                                   .parameters = plan_.parameters,
+                                  .bytes_per_parameter = options_.adamw.eight_bits ? 11 : 16,
                                   .weight_bytes = full ? 0 : file_->tensor_bytes()},
                                  options_.learner));
   if (full) model_ = TRY(train_tensors(file_, {}));
   plan_.parameters = static_cast<std::int64_t>(model_.parameters->values().size());
   plan_.out = options_.folder / (full ? "model.gguf" : "adapter.gguf");
-  optimizer_ = TRY(make_adamw(*model_.parameters, kernels_, pool_, options_.adamw));
+  optimizer_ = TRY(options_.muon ? make_muon(*model_.parameters, kernels_, pool_, *options_.muon)
+                                 : make_adamw(*model_.parameters, kernels_, pool_, options_.adamw));
   learner_.emplace(*model_.decoder, *model_.parameters, kernels_, pool_, plan_.memory.learner);
   if (!validation_set_.examples.empty())
     validation_.emplace(options_.metric, std::move(validation_set_), model_.decoder, *tokenizer_,
@@ -276,7 +278,10 @@ std::string Tuning::digest() const {
                        a.rank_stabilized, a.b_rate, a.seed));
   hash.add(
       fmt::format(" {} {} {} {} {}", b.tokens, b.examples, b.group, b.seed, b.short_first_epochs));
-  hash.add(fmt::format(" {} {} {} {}", w.beta1, w.beta2, w.epsilon, w.decay));
+  hash.add(fmt::format(" {} {} {} {} {}", w.beta1, w.beta2, w.epsilon, w.decay, w.eight_bits));
+  if (const auto& m = options_.muon)
+    hash.add(fmt::format(" {} {} {} {} {}", m->momentum, m->first_momentum, m->momentum_steps,
+                         m->decay, m->others_rate));
   hash.add(fmt::format(" {} {} {} {} {} {}", s.peak, s.floor, s.warmup, s.steps, s.hold, s.cosine));
   hash.add(fmt::format(" {} {} {}", options_.trainer.shards, options_.trainer.clip,
                        static_cast<int>(options_.learner.mode)));

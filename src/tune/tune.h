@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -46,6 +47,7 @@ struct TuneOptions {
   PreferenceOptions preference;  // of rows with a chosen and a rejected answer
   KtoOptions kto;                // of rows with answers that were liked or not
   AdamwOptions adamw;
+  std::optional<MuonOptions> muon;  // for matrices, instead of AdamW for all
   Schedule schedule;  // `steps` follows from the epochs, `warmup` from them if it is negative
   double epochs = 3;
   LearnerOptions learner;    // micro_tokens: the most

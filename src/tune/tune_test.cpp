@@ -141,6 +141,35 @@ TEST_F(Tune, FullTrainingLeavesAModel) {
   EXPECT_TRUE(open_model(root_ / "full" / "model.gguf", {.threads = 1}).has_value());
 }
 
+TEST_F(Tune, EveryOptimizerLearns) {
+  const auto exchange = alone();
+  // A tensor of fewer than 4096 elements keeps moments of 32 bits: the whole model has larger ones.
+  const auto score_with = [&](std::string_view name, const auto& change) {
+    TuneOptions wishes = options(name);
+    wishes.method = TuneMethod::kFull;
+    wishes.schedule.peak = 2e-3F;
+    wishes.metric = Metric::kLoss;
+    change(wishes);
+    auto run = TuneRun::prepare(wishes, *exchange);
+    CHECK(run.has_value(), "{}", run.error().to_string());
+    const std::uint64_t bytes = (*run)->plan().memory.parameters;
+    return std::pair((*run)->run({}, {}).value().state.best_score, bytes);
+  };
+  const auto plain = score_with("adamw", [](TuneOptions&) {});
+  const auto packed = score_with("adamw8", [](TuneOptions& o) { o.adamw.eight_bits = true; });
+  const auto muon = score_with("muon", [](TuneOptions& o) {
+    o.muon = MuonOptions{};
+    o.schedule.peak = 2e-2F;
+  });
+  EXPECT_NEAR(packed.first, plain.first, 0.05 * std::abs(plain.first));
+  EXPECT_NE(packed.first, plain.first);
+  EXPECT_LT(packed.second, plain.second);
+  const auto none = score_with("none", [](TuneOptions& o) { o.schedule.peak = 1e-9F; });
+  EXPECT_GT(plain.first, none.first + 0.1);
+  EXPECT_GT(muon.first, none.first + 0.1);
+  EXPECT_NE(muon.first, plain.first);
+}
+
 TEST_F(Tune, PreferencesMoveTheModelToTheChosenAnswers) {
   std::string pairs, liked;
   for (int i = 0; i < 40; ++i) {
@@ -198,6 +227,15 @@ TEST_F(Tune, SaysWhyItCannot) {
   const auto other = TuneRun::prepare(wishes, *exchange).value()->run({}, {});
   ASSERT_FALSE(other.has_value());
   EXPECT_EQ(other.error().code, "checkpoint_other_run");
+  // So is another optimizer.
+  wishes.schedule.peak = options("first").schedule.peak;
+  wishes.adamw.eight_bits = true;
+  EXPECT_FALSE(TuneRun::prepare(wishes, *exchange).value()->run({}, {}).has_value());
+  wishes.adamw.eight_bits = false;
+  wishes.muon = MuonOptions{};
+  EXPECT_FALSE(TuneRun::prepare(wishes, *exchange).value()->run({}, {}).has_value());
+  wishes.muon.reset();
+  EXPECT_TRUE(TuneRun::prepare(wishes, *exchange).value()->run({}, {}).has_value());
 }
 
 TEST_F(Tune, MetricsAskWhatTheySay) {
