@@ -473,10 +473,9 @@ inline void interleave(const Bytes (&a)[4], const Bytes (&b)[4], Bytes (&words)[
 // spread, at less than the cost of `interleave`, and give the same:
 //   interleave_nibbles(a, b, words)         byte 32 c + i of the 128 at a and b: element i of block
 //                                           2 c in the low four bits, of block 2 c + 1 in the high
-//   interleave_nibble_blocks(a, b, stride, words)   block i in the 16 bytes at a + i * stride: byte
-//   j
-//                                           holds element j in the low four bits, 16 + j in the
-//                                           high
+//   interleave_nibble_blocks(a, b, stride, words)
+//                                           block i in the 16 bytes at a + i * stride: byte j holds
+//                                           element j in the low four bits, 16 + j in the high ones
 inline constexpr bool kInterleavesNibbles = false;
 
 // --- Products -----------------------------------------------------------------------------------
