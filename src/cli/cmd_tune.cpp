@@ -1,16 +1,13 @@
 // bantam tune: teach a model from rows, on the very file that will be served.
-#include <pthread.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <csignal>
 #include <filesystem>
 #include <string>
-#include <thread>
 
 #include "cli/commands.h"
 #include "cli/model_finder.h"
+#include "cli/stop_on_signals.h"
 #include "cli/text.h"
 #include "nn/kv.h"
 #include "train/mpi_exchange.h"
@@ -20,57 +17,6 @@ namespace bantam {
 namespace {
 
 constexpr double kHuge = 1e9;
-
-// "3 h 05 min", "12 min 30 s", "8.2 s".
-std::string human_time(double seconds) {
-  if (seconds < 60) return fmt::format("{:.1f} s", seconds);
-  const auto whole = static_cast<std::int64_t>(seconds);
-  if (whole < 3600) return fmt::format("{} min {:02} s", whole / 60, whole % 60);
-  return fmt::format("{} h {:02} min", whole / 3600, whole / 60 % 60);
-}
-
-std::string_view end_name(TrainingEnd end) {
-  switch (end) {
-    case TrainingEnd::kDone:
-      return "done";
-    case TrainingEnd::kEarlyStop:
-      return "early_stop";
-    case TrainingEnd::kTime:
-      return "time";
-    case TrainingEnd::kStopped:
-      return "stopped";
-  }
-  return "";
-}
-
-// SIGINT and SIGTERM become a stop request while it lives; a second one ends the process. They are
-// blocked in the calling thread and in those it starts, and waited for by a thread of its own.
-class StopOnSignals {
- public:
-  explicit StopOnSignals(std::stop_source source) {
-    ::sigemptyset(&signals_);
-    for (const int signal : {SIGINT, SIGTERM, SIGUSR2}) ::sigaddset(&signals_, signal);
-    ::pthread_sigmask(SIG_BLOCK, &signals_, &before_);
-    waiter_ = std::thread([this, source]() mutable {
-      int signal = 0;
-      while (::sigwait(&signals_, &signal) == 0 && signal != SIGUSR2) {
-        if (source.stop_requested()) ::_exit(128 + signal);
-        source.request_stop();
-      }
-    });
-  }
-  ~StopOnSignals() {
-    ::pthread_kill(waiter_.native_handle(), SIGUSR2);
-    waiter_.join();
-    ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
-  }
-  StopOnSignals(const StopOnSignals&) = delete;
-  StopOnSignals& operator=(const StopOnSignals&) = delete;
-
- private:
-  sigset_t signals_{}, before_{};
-  std::thread waiter_;
-};
 
 class TuneCommand : public Command {
  public:
@@ -365,7 +311,7 @@ Result<void> TuneCommand::run(CommandContext& context) {
           fmt::format("best {} {:.4f} at step {}\n", metric_, state.best_score, state.best_step);
     TRY(console.print(text + plan.out.string() + "\n"));
   }
-  document["end"] = end_name(result.end);
+  document["end"] = training_end_name(result.end);
   document["step"] = state.step;
   document["loss"] = result.last.loss;
   document["tokens"] = state.tokens;

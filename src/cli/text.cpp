@@ -33,4 +33,11 @@ std::string human_count(std::uint64_t count) {
   return scaled(count, kUnits);
 }
 
+std::string human_time(double seconds) {
+  if (seconds < 60) return fmt::format("{:.1f} s", seconds);
+  const auto whole = static_cast<std::int64_t>(seconds);
+  if (whole < 3600) return fmt::format("{} min {:02} s", whole / 60, whole % 60);
+  return fmt::format("{} h {:02} min", whole / 3600, whole / 60 % 60);
+}
+
 }  // namespace bantam

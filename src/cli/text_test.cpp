@@ -30,5 +30,11 @@ TEST(HumanCount, NamesParameterCounts) {
   EXPECT_EQ(human_count(1'235'814'400), "1.24 B");
 }
 
+TEST(HumanTime, GoesFromSecondsToHours) {
+  EXPECT_EQ(human_time(8.24), "8.2 s");
+  EXPECT_EQ(human_time(750), "12 min 30 s");
+  EXPECT_EQ(human_time(11'130), "3 h 05 min");
+}
+
 }  // namespace
 }  // namespace bantam

@@ -228,7 +228,10 @@ Result<void> Trainer::validate(bool last) {
   }
   if (!first_rank()) return {};
   if (best && hooks_.save) TRY(hooks_.save());
-  return folder_->write_log({{"step", state_.step}, {"validation", score}, {"best", best}});
+  JsonObject line{{"step", state_.step}, {"validation", score}, {"best", best}};
+  if (hooks_.details)
+    for (const auto& member : hooks_.details()) line[member.key()] = member.value();
+  return folder_->write_log(line);
 }
 
 Result<void> Trainer::write_checkpoint() {
@@ -278,6 +281,11 @@ Result<TrainingResult> Trainer::run(std::stop_token stop) {
 }
 
 }  // namespace
+
+std::string_view training_end_name(TrainingEnd end) {
+  constexpr std::string_view kNames[] = {"done", "early_stop", "time", "stopped"};
+  return kNames[static_cast<std::size_t>(end)];
+}
 
 Result<TrainingResult> train(const Training& training, const TrainerOptions& options,
                              const TrainerHooks& hooks, std::stop_token stop) {

@@ -13,8 +13,10 @@
 #include <functional>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "base/json.h"
 #include "base/result.h"
 #include "data/example.h"
 #include "kernels/kernels.h"
@@ -65,11 +67,13 @@ struct TrainerHooks {
   std::function<void(const StepReport&)> progress;  // on rank 0
   // Score of the model as it is; larger is better. Called on all ranks.
   std::function<Result<double>()> validate;
+  std::function<JsonObject()> details;  // of that score: more members for its line of the log
   // Called on rank 0 when the model is the best so far; without validate(), at the end.
   std::function<Result<void>()> save;
 };
 
 enum class TrainingEnd : std::uint8_t { kDone, kEarlyStop, kTime, kStopped };
+std::string_view training_end_name(TrainingEnd end);  // "done", "early_stop", …
 
 struct TrainingResult {
   TrainingEnd end = TrainingEnd::kDone;
