@@ -36,14 +36,20 @@ bool is_empty(const FloatProduct& product) {
 
 std::int64_t pieces(std::int64_t whole, std::int64_t piece) { return (whole + piece - 1) / piece; }
 
+// Bands of about the same height, of whole panels: a low one packs as much of b as a high one.
+std::int64_t band_rows(std::int64_t rows) {
+  const std::int64_t even = pieces(rows, pieces(rows, kProductRows));
+  return pieces(even, kProductPanelRows) * kProductPanelRows;
+}
+
 }  // namespace
 
 void product_here(const KernelTable& kernels, const FloatProduct& product, float* scratch) {
   if (is_empty(product)) return;
-  for (std::int64_t row = 0; row < product.rows; row += kProductRows)
+  const std::int64_t rows = band_rows(product.rows);
+  for (std::int64_t row = 0; row < product.rows; row += rows)
     for (std::int64_t column = 0; column < product.columns; column += kProductColumns)
-      kernels.multiply_block(block_of(product, row, kProductRows, column, kProductColumns),
-                             scratch);
+      kernels.multiply_block(block_of(product, row, rows, column, kProductColumns), scratch);
 }
 
 void product(const KernelTable& kernels, ThreadPool& pool, Arena& scratch,
@@ -54,7 +60,7 @@ void product(const KernelTable& kernels, ThreadPool& pool, Arena& scratch,
       scratch.alloc<float>(static_cast<std::size_t>(kProductScratchFloats) * pool.size());
   // Narrower blocks where there would be too few for every thread.
   std::int64_t columns = kProductColumns;
-  const std::int64_t bands = pieces(product.rows, kProductRows);
+  const std::int64_t rows = band_rows(product.rows), bands = pieces(product.rows, rows);
   const auto wanted = static_cast<std::int64_t>(2 * pool.size());
   while (columns > kMostPanelColumns && bands * pieces(product.columns, columns) < wanted)
     columns /= 2;
@@ -65,9 +71,8 @@ void product(const KernelTable& kernels, ThreadPool& pool, Arena& scratch,
         float* const mine = memory + static_cast<std::int64_t>(worker) * kProductScratchFloats;
         for (std::size_t i = begin; i < end; ++i) {
           const auto at = static_cast<std::int64_t>(i);
-          kernels.multiply_block(block_of(product, at / across * kProductRows, kProductRows,
-                                          at % across * columns, columns),
-                                 mine);
+          kernels.multiply_block(
+              block_of(product, at / across * rows, rows, at % across * columns, columns), mine);
         }
       });
   scratch.rewind(mark);

@@ -53,10 +53,10 @@ void product_packed(const KernelTable& kernels, ThreadPool& pool, Arena& scratch
 // What KernelTable::multiply_block takes at most: rows and columns of c, whatever the depth. The
 // rows of a are packed a stretch of kProductDepth at a time and stay in the second-level cache,
 // those of b a panel of at most 64 columns at a time.
-inline constexpr std::int64_t kProductRows = 192, kProductColumns = 512, kProductDepth = 256;
-inline constexpr std::int64_t kMostPanelColumns = 64, kMostTileRows = 16;
+inline constexpr std::int64_t kProductRows = 256, kProductColumns = 512, kProductDepth = 256;
+inline constexpr std::int64_t kMostPanelColumns = 64, kProductPanelRows = 16;
 inline constexpr std::int64_t kProductScratchFloats =
-    kProductDepth * (kProductRows + kMostTileRows + kMostPanelColumns) +
-    kMostTileRows * kMostPanelColumns;
+    kProductDepth * (kProductRows + kProductPanelRows + kMostPanelColumns) +
+    kProductPanelRows * kMostPanelColumns;
 
 }  // namespace bantam

@@ -1,65 +1,33 @@
 // A block of a product of float matrices, written once. What and in which order: product.h.
 //
-// Both operands are packed: a in panels of kAttentionRows rows, element k of all of them together,
-// b in panels of kAttentionVectors vectors. A panel of b stays in the nearest cache while those of
-// a pass by. The tiles are those of attention.inl.
+// Both operands are packed: a in panels of sixteen rows, element k of all of them together, b in
+// panels of kAttentionVectors vectors of columns. A panel of b stays in the nearest cache while
+// those of a pass by. The tiles are those of attention.inl.
 
 inline constexpr std::int64_t kPanelColumns = kAttentionVectors * kLanes;
-static_assert(kPanelColumns <= kMostPanelColumns && kLanes % kAttentionRows == 0);
+static_assert(kPanelColumns <= kMostPanelColumns && kLanes == kProductPanelRows);
 
-// Rows [row, row + count) of a, elements [k, k + depth), to panel[depth][kAttentionRows].
-inline void pack_product_rows(const FloatMatrix& a, std::int64_t row, std::int64_t count,
-                              std::int64_t k, std::int64_t depth, float* panel) {
-  const float* from = a.data + row * a.row + k * a.column;
-  if (a.row == 1) {
-    for (std::int64_t i = 0; i < depth; ++i)
-      std::memcpy(panel + i * kAttentionRows, from + i * a.column,
-                  static_cast<std::size_t>(count) * sizeof(float));
-    return;
-  }
-  for (std::int64_t r = 0; r < count; ++r)
-    for (std::int64_t i = 0; i < depth; ++i)
-      panel[i * kAttentionRows + r] = from[r * a.row + i * a.column];
-}
+inline std::int64_t at_most(std::int64_t most, std::int64_t n) { return n < most ? n : most; }
 
-// Sixteen rows whose elements lie together, sixteen elements at a time; the rest of the depth too.
-inline void pack_sixteen_rows(const FloatMatrix& a, std::int64_t row, std::int64_t k,
-                              std::int64_t depth, float* panels) {
-  const float* from = a.data + row * a.row + k;
-  const std::int64_t whole = depth / kLanes * kLanes;
-  for (std::int64_t i = 0; i < whole; i += kLanes) {
-    Bytes columns[16];
-    transpose(reinterpret_cast<const std::uint8_t*>(from + i),
-              static_cast<std::size_t>(a.row) * sizeof(float), columns);
-    for (std::int64_t c = 0; c < kLanes; ++c) {
-      float lanes[kLanes];
-      store_bytes(lanes, columns[c]);
-      for (std::int64_t r = 0; r < kLanes; r += kAttentionRows)
-        std::memcpy(panels + r * depth + (i + c) * kAttentionRows, lanes + r,
-                    kAttentionRows * sizeof(float));
+// Lines are rows of a, or columns of b. Elements [k, k + depth) of `count` lines from `first`, at
+// most sixteen, to[i * stride + line]; lines that lack are zeros.
+inline void pack_lines(const FloatMatrix& lines, std::int64_t first, std::int64_t count,
+                       std::int64_t k, std::int64_t depth, float* to, std::int64_t stride) {
+  const float* from = lines.data + first * lines.row + k * lines.column;
+  std::int64_t i = 0;
+  if (lines.row == 1) {
+    for (; i < depth; ++i) store(to + i * stride, load_some(from + i * lines.column, count));
+  } else if (lines.column == 1 && count == kLanes) {
+    for (; i + kLanes <= depth; i += kLanes) {
+      Bytes elements[16];
+      transpose(reinterpret_cast<const std::uint8_t*>(from + i),
+                static_cast<std::size_t>(lines.row) * sizeof(float), elements);
+      for (std::int64_t e = 0; e < kLanes; ++e) store_bytes(to + (i + e) * stride, elements[e]);
     }
   }
-  for (std::int64_t r = 0; r < kLanes && whole < depth; r += kAttentionRows)
-    pack_product_rows(a, row + r, kAttentionRows, k + whole, depth - whole,
-                      panels + r * depth + whole * kAttentionRows);
-}
-
-// Columns [column, column + count) of b, elements [k, k + depth), to panel[depth][kPanelColumns],
-// padded with zeros to whole vectors.
-inline void pack_product_columns(const FloatMatrix& b, std::int64_t column, std::int64_t count,
-                                 std::int64_t k, std::int64_t depth, float* panel) {
-  const float* from = b.data + k * b.row + column * b.column;
-  const std::int64_t padded = padded_to_lanes(count);
-  for (std::int64_t i = 0; i < depth; ++i) {
-    float* const to = panel + i * kPanelColumns;
-    if (b.column == 1) {
-      for (std::int64_t j = 0; j < count; j += kLanes)
-        store(to + j, load_some(from + i * b.row + j, count - j < kLanes ? count - j : kLanes));
-    } else {
-      for (std::int64_t j = 0; j < count; ++j) to[j] = from[i * b.row + j * b.column];
-      for (std::int64_t j = count; j < padded; ++j) to[j] = 0.0f;
-    }
-  }
+  for (; i < depth; ++i)
+    for (std::int64_t line = 0; line < kLanes; ++line)
+      to[i * stride + line] = line < count ? from[line * lines.row + i * lines.column] : 0.0f;
 }
 
 // A panel of a times a panel of b. Columns that are no whole vector go through `edge`.
@@ -87,36 +55,29 @@ inline void multiply_panels(const Product& panels, std::int64_t rows, std::int64
 
 void multiply_block(const FloatProduct& product, float* scratch) {
   float* const a = scratch;
-  float* const b = a + kProductDepth * (kProductRows + kMostTileRows);
+  float* const b = a + kProductDepth * (kProductRows + kProductPanelRows);
   float* const edge = b + kProductDepth * kMostPanelColumns;
   for (std::int64_t k = 0; k < product.depth; k += kProductDepth) {
-    const std::int64_t left = product.depth - k;
-    const std::int64_t depth = left < kProductDepth ? left : kProductDepth;
-    std::int64_t packed = 0;
-    if (product.a.column == 1)
-      for (; packed + kLanes <= product.rows; packed += kLanes)
-        pack_sixteen_rows(product.a, packed, k, depth, a + packed * depth);
-    for (; packed < product.rows; packed += kAttentionRows) {
-      const std::int64_t rest = product.rows - packed;
-      pack_product_rows(product.a, packed, rest < kAttentionRows ? rest : kAttentionRows, k, depth,
-                        a + packed * depth);
-    }
+    const std::int64_t depth = at_most(kProductDepth, product.depth - k);
+    for (std::int64_t row = 0; row < product.rows; row += kLanes)
+      pack_lines(product.a, row, at_most(kLanes, product.rows - row), k, depth, a + row * depth,
+                 kLanes);
     for (std::int64_t column = 0; column < product.columns; column += kPanelColumns) {
-      const std::int64_t rest = product.columns - column;
-      const std::int64_t columns = rest < kPanelColumns ? rest : kPanelColumns;
-      pack_product_columns(product.b, column, columns, k, depth, b);
-      for (std::int64_t row = 0; row < product.rows; row += kAttentionRows) {
-        const std::int64_t below = product.rows - row;
+      const std::int64_t columns = at_most(kPanelColumns, product.columns - column);
+      const FloatMatrix across = {product.b.data, product.b.column, product.b.row};
+      for (std::int64_t j = 0; j < columns; j += kLanes)
+        pack_lines(across, column + j, at_most(kLanes, columns - j), k, depth, b + j,
+                   kPanelColumns);
+      for (std::int64_t row = 0; row < product.rows; row += kLanes) {
         multiply_panels({.a = a + row * depth,
-                         .step = kAttentionRows,
+                         .step = kLanes,
                          .b = b,
                          .b_stride = kPanelColumns,
                          .depth = depth,
                          .c = product.c + row * product.c_stride + column,
                          .c_stride = product.c_stride,
                          .columns = columns},
-                        below < kAttentionRows ? below : kAttentionRows, columns,
-                        product.add || k > 0, edge);
+                        at_most(kLanes, product.rows - row), columns, product.add || k > 0, edge);
       }
     }
   }
