@@ -3,15 +3,16 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <set>
 
 #include "base/cpu_info.h"
 #include "base/file.h"
-#include "base/hash.h"
-#include "chat/chat_template.h"
 #include "formats/gguf_writer.h"
 #include "models/adapter.h"
+#include "train/weight_average.h"
 #include "tune/curve.h"
+#include "tune/run_digest.h"
+#include "tune/selection.h"
+#include "tune/tune_data.h"
 
 namespace bantam {
 namespace {
@@ -19,11 +20,6 @@ namespace {
 std::int64_t tokens_of(const Example& example) {
   return static_cast<std::int64_t>(example.ids.size());
 }
-
-// Rows by what they are for; those of the test part are nobody's here.
-struct Parts {
-  std::vector<Row> train, validation;
-};
 
 class Tuning final : public TuneRun, private BatchSource {
  public:
@@ -38,87 +34,102 @@ class Tuning final : public TuneRun, private BatchSource {
  private:
   Result<std::vector<Example>> batch(std::int64_t step) override;
 
-  Result<void> open_model();
-  Result<Parts> read_data();
-  Result<void> render(const Parts& parts);
+  Result<void> read_data();
+  void choose_objective(RowShape shape);
+  Result<void> select();
+  Result<std::vector<double>> losses_under(const Decoder& decoder);
   Result<void> order_batches();
   Result<void> make_trainable();
+  Result<void> make_steps();
+  std::int64_t longest_group() const;
   std::int64_t tensor_parameters() const;
   Result<void> measure();
-  void choose_objective();
   Result<void> refer();
-  std::string digest() const;
   EngineOptions engine_options() const;
-  Result<void> save() const;
+  Result<double> validate();
+  Result<void> save();
+  Result<void> write_model() const;
 
   TuneOptions options_;
   Exchange& exchange_;
   const KernelTable& kernels_;
   ThreadPool pool_;
   TunePlan plan_;
-  std::shared_ptr<const WeightFile> file_;
-  std::shared_ptr<const Tokenizer> tokenizer_;
-  std::optional<ChatTemplate> template_;
-  RowFile rows_;
-  std::vector<Example> examples_;
-  ValidationSet validation_set_;
+  TextModel base_;
+  TuneData data_;
+  std::vector<Example>& examples_ = data_.examples;
   std::optional<BatchOrder> order_;
   TrainableModel model_;
   std::unique_ptr<Optimizer> optimizer_;
+  WeightAverage* average_ = nullptr;  // the optimizer, if there is an average
   std::optional<Learner> learner_;
   std::optional<Validation> validation_;
   std::unique_ptr<Objective> objective_;
 };
 
-Result<void> Tuning::open_model() {
-  file_ = TRY(open_weights(options_.model));
-  tokenizer_ = TRY(make_tokenizer(file_->metadata));
-  auto chat = ChatTemplate::from_model(file_->metadata, *tokenizer_);
-  if (chat) {
-    template_.emplace(std::move(*chat));
-  } else if (chat.error().code != "no_template") {
-    return std::unexpected(std::move(chat).error());
-  }
-  const auto decoder = TRY(load_decoder(file_));
-  if (options_.render.context == 0) options_.render.context = decoder->spec().context_length;
+Result<void> Tuning::read_data() {
+  base_ = TRY(open_text_model({options_.model, {}}));
+  if (options_.render.context == 0) options_.render.context = base_.decoder->spec().context_length;
+  const TuneRows rows = TRY(read_tune_rows(options_));
+  choose_objective(rows.file.shape);
+  data_ = TRY(render_tune_rows(
+      rows, TRY(RowRenderer::create(*base_.tokenizer, base_.template_or_null(), options_.render)),
+      options_));
+  plan_.data = data_.report;
+  plan_.validation_examples = static_cast<std::int64_t>(data_.validation.examples.size());
   return {};
 }
 
-Result<Parts> Tuning::read_data() {
-  rows_ = TRY(read_rows(options_.data, options_.rows));
-  Parts parts;
-  if (!options_.validation_data.empty()) {
-    parts.train = rows_.rows;
-    parts.validation = TRY(read_rows(options_.validation_data, options_.rows)).rows;
-    return parts;
+void Tuning::choose_objective(RowShape shape) {
+  if (shape == RowShape::kPreference) {
+    objective_ = make_preference(options_.preference);
+  } else if (shape == RowShape::kLiked) {
+    objective_ = make_kto(options_.kto);
+  } else {
+    objective_ = std::make_unique<Objective>();
+    return;
   }
-  for (const Row& row : rows_.rows) {
-    const Part part = part_of(row, options_.split);
-    if (part == Part::kTrain) parts.train.push_back(row);
-    if (part == Part::kValidation) parts.validation.push_back(row);
-  }
-  return parts;
+  options_.batches.group = objective_->group();
+  options_.trainer.mean = LossMean::kGroups;
 }
 
-Result<void> Tuning::render(const Parts& parts) {
-  const RowRenderer renderer =
-      TRY(RowRenderer::create(*tokenizer_, template_ ? &*template_ : nullptr, options_.render));
-  RenderCounts counts;
-  std::set<std::string> labels;
-  for (const Row& row : parts.train) {
-    if (row.shape == RowShape::kLabelled) labels.insert(row.label);
-    std::ranges::move(TRY(renderer.render(row, counts)), std::back_inserter(examples_));
+// Of the examples that are not replayed.
+Result<std::vector<double>> Tuning::losses_under(const Decoder& decoder) {
+  const auto nothing = TRY(Parameters::create({}));
+  Learner learner(decoder, *nothing, kernels_, pool_, options_.learner);
+  const auto own =
+      std::span(examples_).first(examples_.size() - static_cast<std::size_t>(data_.replayed));
+  return group_losses(own, TRY(learner.logprobs(own)), objective_->group());
+}
+
+Result<void> Tuning::select() {
+  const SelectionOptions& wishes = options_.selection;
+  const auto group = static_cast<std::size_t>(objective_->group());
+  if (wishes.share < 1) {
+    std::vector<double> losses = TRY(losses_under(*base_.decoder));
+    const bool reducible = wishes.reference.given();
+    if (reducible) {
+      const TextModel reference = TRY(open_text_model(wishes.reference));
+      TRY(check_same_vocabulary(*base_.tokenizer, *reference.tokenizer, wishes.reference.model));
+      const std::vector<double> theirs = TRY(losses_under(*reference.decoder));
+      for (std::size_t i = 0; i < losses.size(); ++i) losses[i] -= theirs[i];
+    }
+    std::vector<Example> kept;
+    for (const std::size_t chosen :
+         reducible ? select_largest(losses, wishes.share) : select_middle(losses, wishes.share))
+      for (std::size_t i = 0; i < group; ++i)
+        kept.push_back(std::move(examples_[chosen * group + i]));
+    const std::size_t own = losses.size() * group;
+    plan_.left_out = static_cast<std::int64_t>(own - kept.size());
+    std::move(examples_.begin() + static_cast<std::ptrdiff_t>(own), examples_.end(),
+              std::back_inserter(kept));
+    examples_ = std::move(kept);
   }
-  if (examples_.empty())
-    return fail(ErrorKind::kMalformed, "data_empty", "{}: no row is left to learn from",
-                options_.data.string());
-  const std::vector<std::string> all_labels(labels.begin(), labels.end());
-  validation_set_ = TRY(make_validation(options_.metric, parts.validation, all_labels, renderer,
-                                        options_.validation_rows));
-  plan_.data = make_report(rows_, examples_, counts);
-  compare_held_out(plan_.data, parts.train, parts.validation, "validation");
-  plan_.train_examples = static_cast<std::int64_t>(examples_.size());
-  plan_.validation_examples = static_cast<std::int64_t>(validation_set_.examples.size());
+  plan_.replay_examples = data_.replayed;
+  plan_.train_examples = static_cast<std::int64_t>(examples_.size()) - data_.replayed;
+  if (data_.replayed > 0)
+    options_.batches.sources = {{.examples = plan_.train_examples},
+                                {.examples = data_.replayed, .share = options_.replay_share}};
   return {};
 }
 
@@ -135,7 +146,9 @@ Result<void> Tuning::order_batches() {
   if (trainer.validate_every == 0)
     trainer.validate_every = std::max<std::int64_t>(1, order_->batches_per_epoch() / 2);
   std::int64_t total = 0;
-  for (const Example& example : examples_) total += tokens_of(example);
+  for (std::int64_t step = 1; step <= order_->batches_per_epoch(); ++step)
+    for (const std::int64_t index : order_->batch(step))
+      total += tokens_of(examples_[static_cast<std::size_t>(index)]);
   plan_.tokens =
       std::llround(static_cast<double>(total) * static_cast<double>(plan_.steps) / an_epoch);
   return {};
@@ -143,15 +156,11 @@ Result<void> Tuning::order_batches() {
 
 std::int64_t Tuning::tensor_parameters() const {
   std::int64_t sum = 0;
-  for (const NamedTensor& tensor : file_->tensors()) sum += tensor.view.shape.elements();
+  for (const NamedTensor& tensor : base_.file->tensors()) sum += tensor.view.shape.elements();
   return sum;
 }
 
-// The memory is planned before the large things are made.
-Result<void> Tuning::make_trainable() {
-  const bool full = options_.method == TuneMethod::kFull;
-  if (!full) model_ = TRY(train_adapter(file_, options_.adapter));
-  const auto spec = TRY(load_decoder(file_))->spec();
+std::int64_t Tuning::longest_group() const {
   std::int64_t longest = 0;
   const auto group = static_cast<std::size_t>(objective_->group());
   for (std::size_t e = 0; e < examples_.size(); e += group) {
@@ -159,47 +168,51 @@ Result<void> Tuning::make_trainable() {
     for (std::size_t i = e; i < e + group; ++i) sum += tokens_of(examples_[i]);
     longest = std::max(longest, sum);
   }
-  for (const Example& example : validation_set_.examples)
+  for (const Example& example : data_.validation.examples)
     longest = std::max(longest, tokens_of(example));
+  return longest;
+}
+
+// The memory is planned before the large things are made.
+Result<void> Tuning::make_trainable() {
+  const bool full = options_.method == TuneMethod::kFull;
+  if (!full) model_ = TRY(train_adapter(base_.file, options_.adapter));
   plan_.parameters =
       full ? tensor_parameters() : static_cast<std::int64_t>(model_.parameters->values().size());
   const std::uint64_t budget =
       options_.memory > 0 ? options_.memory : read_cpu_info().available_memory_bytes / 10 * 9;
-  plan_.memory = TRY(plan_memory(spec,
+  const int bytes = (options_.adamw.eight_bits ? 11 : 16) + (options_.average > 0 ? 4 : 0);
+  plan_.memory = TRY(plan_memory(base_.decoder->spec(),
                                  {.budget = budget,
-                                  .longest = longest,
+                                  .longest = longest_group(),
                                   .batch_tokens = options_.batches.tokens,
                                   .parameters = plan_.parameters,
-                                  .bytes_per_parameter = options_.adamw.eight_bits ? 11 : 16,
-                                  .weight_bytes = full ? 0 : file_->tensor_bytes()},
+                                  .bytes_per_parameter = bytes,
+                                  .weight_bytes = full ? 0 : base_.file->tensor_bytes()},
                                  options_.learner));
-  if (full) model_ = TRY(train_tensors(file_, {}));
+  if (full) model_ = TRY(train_tensors(base_.file, {}));
   plan_.parameters = static_cast<std::int64_t>(model_.parameters->values().size());
   plan_.out = options_.folder / (full ? "model.gguf" : "adapter.gguf");
+  learner_.emplace(*model_.decoder, *model_.parameters, kernels_, pool_, plan_.memory.learner);
+  if (!data_.validation.examples.empty())
+    validation_.emplace(options_.metric, std::move(data_.validation), model_.decoder,
+                        *base_.tokenizer, *learner_, engine_options());
+  return make_steps();
+}
+
+Result<void> Tuning::make_steps() {
   optimizer_ = TRY(options_.muon ? make_muon(*model_.parameters, kernels_, pool_, *options_.muon)
                                  : make_adamw(*model_.parameters, kernels_, pool_, options_.adamw));
-  learner_.emplace(*model_.decoder, *model_.parameters, kernels_, pool_, plan_.memory.learner);
-  if (!validation_set_.examples.empty())
-    validation_.emplace(options_.metric, std::move(validation_set_), model_.decoder, *tokenizer_,
-                        *learner_, engine_options());
+  if (options_.average == 0) return {};
+  auto average = TRY(
+      WeightAverage::create(std::move(optimizer_), *model_.parameters, pool_, options_.average));
+  average_ = average.get();
+  optimizer_ = std::move(average);
   return {};
 }
 
 EngineOptions Tuning::engine_options() const {
   return {.threads = options_.threads, .isa = options_.isa, .kv_type = options_.learner.kv_type};
-}
-
-void Tuning::choose_objective() {
-  if (rows_.shape == RowShape::kPreference) {
-    objective_ = make_preference(options_.preference);
-  } else if (rows_.shape == RowShape::kLiked) {
-    objective_ = make_kto(options_.kto);
-  } else {
-    objective_ = std::make_unique<Objective>();
-    return;
-  }
-  options_.batches.group = objective_->group();
-  options_.trainer.mean = LossMean::kGroups;
 }
 
 // Two numbers a pair, once: what the model as it comes thinks of the answers.
@@ -239,9 +252,8 @@ Result<void> Tuning::measure() {
 }
 
 Result<void> Tuning::prepare() {
-  TRY(open_model());
-  TRY(render(TRY(read_data())));
-  choose_objective();
+  TRY(read_data());
+  TRY(select());
   TRY(order_batches());
   TRY(make_trainable());
   TRY(refer());
@@ -255,51 +267,33 @@ Result<std::vector<Example>> Tuning::batch(std::int64_t step) {
   return examples;
 }
 
-// Of all that decides the result: weights, ids and weights of every row, options. Not of what may
-// be changed between two stretches of one run: time, memory, threads, how often it is validated.
-std::string Tuning::digest() const {
-  Hash64 hash;
-  hash.add(weights_digest(*file_));
-  for (const Example& example : examples_) {
-    hash.add(std::as_bytes(std::span(example.ids)));
-    hash.add(std::as_bytes(std::span(example.weights)));
-  }
-  const PreferenceOptions& p = options_.preference;
-  const KtoOptions& k = options_.kto;
-  hash.add(fmt::format("{} {} {} {} {} {} {} {} {} ", static_cast<int>(p.kind), p.beta, p.smoothing,
-                       p.margin, p.chosen_nll, k.beta, k.good_weight, k.bad_weight,
-                       k.reference_point));
-  for (const Example& example : examples_) hash.add(std::as_bytes(std::span(&example.label, 1)));
-  const AdapterOptions& a = options_.adapter;
-  const BatchOptions& b = options_.batches;
-  const AdamwOptions& w = options_.adamw;
-  const Schedule& s = options_.schedule;
-  hash.add(fmt::format("{} {} {} {} {} {}", static_cast<int>(options_.method), a.rank, a.alpha,
-                       a.rank_stabilized, a.b_rate, a.seed));
-  hash.add(
-      fmt::format(" {} {} {} {} {}", b.tokens, b.examples, b.group, b.seed, b.short_first_epochs));
-  hash.add(fmt::format(" {} {} {} {} {}", w.beta1, w.beta2, w.epsilon, w.decay, w.eight_bits));
-  if (const auto& m = options_.muon)
-    hash.add(fmt::format(" {} {} {} {} {}", m->momentum, m->first_momentum, m->momentum_steps,
-                         m->decay, m->others_rate));
-  hash.add(fmt::format(" {} {} {} {} {} {}", s.peak, s.floor, s.warmup, s.steps, s.hold, s.cosine));
-  hash.add(fmt::format(" {} {} {}", options_.trainer.shards, options_.trainer.clip,
-                       static_cast<int>(options_.learner.mode)));
-  return hash.hex();
-}
-
-Result<void> Tuning::save() const {
+Result<void> Tuning::write_model() const {
   if (options_.method == TuneMethod::kFull) return write_gguf(plan_.out, *model_.file);
   return save_adapter(plan_.out, *model_.decoder, AdapterFormat::kGguf, DType::kF32);
+}
+
+// With an average that is what is measured and saved.
+Result<double> Tuning::validate() {
+  if (average_ != nullptr) average_->exchange();
+  auto score = validation_->score();
+  if (average_ != nullptr) average_->exchange();
+  return score;
+}
+
+Result<void> Tuning::save() {
+  if (average_ != nullptr) average_->exchange();
+  auto written = write_model();
+  if (average_ != nullptr) average_->exchange();
+  return written;
 }
 
 Result<TrainingResult> Tuning::run(const std::function<void(const StepReport&)>& progress,
                                    std::stop_token stop) {
   TrainerOptions trainer = options_.trainer;
   trainer.folder = options_.folder;
-  trainer.run_digest = digest();
+  trainer.run_digest = run_digest(options_, examples_, weights_digest(*base_.file), "");
   TrainerHooks hooks{.progress = progress, .validate = {}, .save = [this] { return save(); }};
-  if (validation_) hooks.validate = [this] { return validation_->score(); };
+  if (validation_) hooks.validate = [this] { return validate(); };
   const TrainingResult result = TRY(train({.learner = *learner_,
                                            .parameters = *model_.parameters,
                                            .optimizer = *optimizer_,

@@ -28,9 +28,16 @@
 #include "train/optimizer.h"
 #include "train/trainable.h"
 #include "train/trainer.h"
+#include "tune/text_model.h"
 #include "tune/validation.h"
 
 namespace bantam {
+
+// Which rows are learned from; see tune/selection.h.
+struct SelectionOptions {
+  double share = 1;     // of the rows, in (0, 1]; 1: all
+  ModelName reference;  // has seen such data; none: by the middle
+};
 
 enum class TuneMethod : std::uint8_t { kAdapter, kFull };
 
@@ -38,6 +45,10 @@ struct TuneOptions {
   std::filesystem::path model, data, folder;
   // Rows for validation; empty: the share `split` says, of the data.
   std::filesystem::path validation_data;
+  // Rows of what should not be forgotten, and how many of them an epoch, as a part of the others.
+  std::filesystem::path replay;
+  double replay_share = 0.25;
+  SelectionOptions selection;
   TuneMethod method = TuneMethod::kAdapter;
   AdapterOptions adapter;
   RowOptions rows;
@@ -48,7 +59,8 @@ struct TuneOptions {
   KtoOptions kto;                // of rows with answers that were liked or not
   AdamwOptions adamw;
   std::optional<MuonOptions> muon;  // for matrices, instead of AdamW for all
-  Schedule schedule;  // `steps` follows from the epochs, `warmup` from them if it is negative
+  Schedule schedule;   // `steps` follows from the epochs, `warmup` from them if it is negative
+  double average = 0;  // `keep` of train/weight_average.h; what is measured and saved; 0: none
   double epochs = 3;
   LearnerOptions learner;    // micro_tokens: the most
   std::uint64_t memory = 0;  // bytes; 0: nine tenths of what is free
@@ -65,7 +77,8 @@ struct TuneOptions {
 struct TunePlan {
   DataReport data;
   MemoryPlan memory;
-  std::int64_t train_examples = 0, validation_examples = 0;
+  std::int64_t train_examples = 0, replay_examples = 0, validation_examples = 0;
+  std::int64_t left_out = 0;                           // examples that were not selected
   std::int64_t steps = 0, parameters = 0, tokens = 0;  // tokens: of all steps
   double tokens_per_second = 0;                        // of a measured micro-batch
   double seconds = 0;                                  // by that

@@ -1,0 +1,302 @@
+#include "cli/tune_arguments.h"
+
+#include <array>
+#include <string_view>
+#include <utility>
+
+#include "cli/model_finder.h"
+#include "nn/kv.h"
+
+namespace bantam {
+namespace {
+
+constexpr double kHuge = 1e9;
+
+// The names of an option's choices, and what they mean.
+template <typename Value, std::size_t count>
+using Names = std::array<std::pair<std::string_view, Value>, count>;
+
+template <typename Value, std::size_t count>
+std::vector<std::string> choices(const Names<Value, count>& names) {
+  std::vector<std::string> all;
+  for (const auto& [name, value] : names) all.emplace_back(name);
+  return all;
+}
+
+template <typename Value, std::size_t count>
+Value choice(const Names<Value, count>& names, std::string_view name) {
+  for (const auto& [known, value] : names)
+    if (known == name) return value;
+  CHECK(false, "{} is not one of the choices", name);
+}
+
+constexpr Names<TooLong, 3> kTooLong = {
+    {{"refuse", TooLong::kRefuse}, {"drop", TooLong::kDrop}, {"cut-front", TooLong::kCutFront}}};
+constexpr Names<Preference, 5> kPreferences = {{{"dpo", Preference::kDpo},
+                                                {"ipo", Preference::kIpo},
+                                                {"hinge", Preference::kHinge},
+                                                {"simpo", Preference::kSimpo},
+                                                {"orpo", Preference::kOrpo}}};
+
+ModelName named(ModelChoice choice) { return {std::move(choice.model), std::move(choice.adapter)}; }
+
+}  // namespace
+
+void TuneArguments::add_to(Options& all) {
+  add_rows(all);
+  add_adapter(all);
+  add_training(all);
+  add_schedule(all);
+  add_preferences(all);
+  add_limits(all);
+}
+
+void TuneArguments::add_rows(Options& all) {
+  all.add(model_, {.value = "MODEL", .help = "path or name of the model", .required = true});
+  all.add(data_, {.value = "ROWS", .help = "what to learn from", .required = true});
+  all.add(folder_, {.value = "FOLDER", .help = "where the run lives", .required = true});
+  all.add(validation_, {.flag = "--validation",
+                        .value = "ROWS",
+                        .help = "rows that choose the best; absent: a share of the others"});
+  all.add(validation_share_,
+          {.flag = "--validation-share", .value = "X", .help = "of the rows, by their content"},
+          {.low = 0.0, .high = 0.9});
+  all.add(validation_rows_,
+          {.flag = "--validation-rows", .value = "N", .help = "most rows that a score is made of"},
+          {.low = 1, .high = 1 << 20});
+  all.add(metric_, {.flag = "--metric",
+                    .value = "NAME",
+                    .help = "what is better",
+                    .choices = {"loss", "exact", "label", "json"}});
+  all.add(label_prompt_, {.flag = "--label-prompt",
+                          .value = "TEXT",
+                          .help = "what is asked of labelled texts; {text} stands for the text"});
+  all.add(text_column_, {.flag = "--text-column", .value = "NAME", .help = "of rows with labels"});
+  all.add(label_column_,
+          {.flag = "--label-column", .value = "NAME", .help = "of rows with labels"});
+  all.add(skip_bad_, {.flag = "--skip-bad", .help = "leave bad rows out and count them"});
+  all.add(too_long_, {.flag = "--too-long",
+                      .value = "WHAT",
+                      .help = "of rows that are longer than the context",
+                      .choices = choices(kTooLong)});
+  all.add(context_,
+          {.flag = "--context",
+           .value = "N",
+           .unit = "tokens",
+           .help = "most a row may have; 0: the model's own"},
+          {.low = 0, .high = 1 << 24});
+  all.add(replay_, {.flag = "--replay",
+                    .value = "ROWS",
+                    .help = "rows mixed in so that what they teach is not forgotten"});
+  all.add(replay_share_,
+          {.flag = "--replay-share",
+           .value = "X",
+           .help = "how many of them an epoch, as a part of the others"},
+          {.low = 1e-6, .high = 1e6});
+  all.add(select_share_,
+          {.flag = "--select-share",
+           .value = "X",
+           .help = "learn from this part of the rows: those whose loss before the first step is "
+                   "nearest to the median, or, with a reference, the most above its"},
+          {.low = 1e-6, .high = 1.0});
+  all.add(reference_, {.flag = "--select-reference",
+                       .value = "MODEL",
+                       .help = "a model with the same tokens that has seen such rows"});
+  all.add(short_first_,
+          {.flag = "--short-first",
+           .value = "N",
+           .unit = "epochs",
+           .help = "that go from short rows to long ones, at the beginning"},
+          {.low = 0, .high = 1 << 20});
+}
+
+void TuneArguments::add_adapter(Options& all) {
+  all.add(full_, {.flag = "--full", .help = "train all weights instead of an adapter"});
+  all.add(rank_, {.flag = "--rank", .value = "N", .help = "of the adapter"},
+          {.low = 1, .high = 4096});
+  all.add(alpha_, {.flag = "--alpha", .value = "X", .help = "the adapter's scale times its rank"},
+          {.low = 1e-6, .high = 1e6});
+  all.add(rs_lora_, {.flag = "--rslora", .help = "divide alpha by the root of the rank"});
+  all.add(b_rate_,
+          {.flag = "--b-rate", .value = "X", .help = "rate of B over that of A (LoRA+: 16)"},
+          {.low = 1e-3, .high = 1e3});
+}
+
+void TuneArguments::add_training(Options& all) {
+  all.add(decay_, {.flag = "--decay", .value = "X", .help = "of weights"},
+          {.low = 0.0, .high = 1.0});
+  all.add(clip_, {.flag = "--clip", .value = "X", .help = "largest gradient norm; 0: none"},
+          {.low = 0.0, .high = kHuge});
+  all.add(epochs_, {.flag = "--epochs", .value = "X", .help = "passes over the rows"},
+          {.low = 1e-6, .high = 1e6});
+  all.add(batch_,
+          {.flag = "--batch", .value = "N", .unit = "tokens", .help = "about how many a step"},
+          {.low = 1, .high = 1 << 24});
+  all.add(seed_, {.flag = "--seed", .value = "N", .help = "same seed, same bits"},
+          {.low = 0, .high = std::int64_t{1} << 62});
+  all.add(every_,
+          {.flag = "--validate-every", .value = "N", .unit = "steps", .help = "0: twice an epoch"},
+          {.low = 0, .high = 1 << 30});
+  all.add(patience_,
+          {.flag = "--patience",
+           .value = "N",
+           .help = "end after so many validations without a better score; 0: never"},
+          {.low = 0, .high = 1 << 20});
+  all.add(optimizer_, {.flag = "--optimizer",
+                       .value = "NAME",
+                       .help = "adamw8 keeps moments in eight bits; muon steps matrices",
+                       .choices = {"adamw", "adamw8", "muon"}});
+  all.add(average_,
+          {.flag = "--average",
+           .value = "X",
+           .help = "keep this part of a running average of the weights at each step, and measure "
+                   "and save that (0.99: over some hundred steps); 0: none"},
+          {.low = 0.0, .high = 0.999999});
+  all.add(forward_, {.flag = "--forward",
+                     .value = "HOW",
+                     .help = "multiply as the server does, or with decoded weights",
+                     .choices = {"serving", "f32"}});
+  all.add(kv_, {.flag = "--kv",
+                .value = "TYPE",
+                .help = "of keys and values, as it will be served",
+                .choices = {"f16", "f32"}});
+  all.add(isa_, {.flag = "--isa", .value = "NAME", .help = "instruction set; absent: the best"});
+}
+
+void TuneArguments::add_schedule(Options& all) {
+  all.add(
+      rate_,
+      {.flag = "--rate",
+       .value = "X",
+       .help = "learning rate at its peak; 0: 1e-3 for adapters, 1e-4 for --full, 0.02 for muon"},
+      {.low = 0.0, .high = 1.0});
+  all.add(warmup_,
+          {.flag = "--warmup",
+           .value = "N",
+           .unit = "steps",
+           .help = "in which the rate rises; -1: a twentieth of all"},
+          {.low = -1, .high = 1 << 30});
+  all.add(hold_,
+          {.flag = "--hold",
+           .value = "X",
+           .help = "part of the steps after those that stay at the peak; 1: constant"},
+          {.low = 0.0, .high = 1.0});
+  all.add(shape_, {.flag = "--shape",
+                   .value = "NAME",
+                   .help = "how the rate falls then",
+                   .choices = {"cosine", "line"}});
+  all.add(floor_,
+          {.flag = "--floor", .value = "X", .help = "what it falls to, as a part of the peak"},
+          {.low = 0.0, .high = 1.0});
+}
+
+void TuneArguments::add_preferences(Options& all) {
+  all.add(preference_, {.flag = "--preference",
+                        .value = "LOSS",
+                        .help = "of rows with a chosen and a rejected answer",
+                        .choices = choices(kPreferences)});
+  all.add(beta_, {.flag = "--beta", .value = "X", .help = "how strongly preferences pull"},
+          {.low = 1e-6, .high = 1e3});
+  all.add(chosen_nll_,
+          {.flag = "--chosen-nll",
+           .value = "X",
+           .help = "share of the chosen answers' own loss, which keeps them likely (RPO)"},
+          {.low = 0.0, .high = 1e3});
+  all.add(smoothing_,
+          {.flag = "--smoothing",
+           .value = "X",
+           .help = "share of pairs that are taken to be the wrong way round, for dpo"},
+          {.low = 0.0, .high = 0.49});
+  all.add(margin_, {.flag = "--margin", .value = "X", .help = "between the answers, for simpo"},
+          {.low = 0.0, .high = kHuge});
+}
+
+void TuneArguments::add_limits(Options& all) {
+  all.add(plan_only_, {.flag = "--plan", .help = "say what would be done, and stop there"});
+  all.add(minutes_,
+          {.flag = "--minutes",
+           .value = "X",
+           .help = "most to work, earlier stretches counted; 0: no bound"},
+          {.low = 0.0, .high = kHuge});
+  all.add(shards_,
+          {.flag = "--shards",
+           .value = "N",
+           .help = "pieces of a step that machines share (mpirun); a power of two. The result "
+                   "depends on them, not on how many machines there are"},
+          {.low = 1, .high = 1 << 16});
+  all.add(nice_, {.flag = "--nice", .value = "N", .help = "how far other work goes first"},
+          {.low = 0, .high = 19});
+  all.add(memory_,
+          {.flag = "--mem",
+           .value = "X",
+           .unit = "GB",
+           .help = "most to take; 0: nine tenths of what is free"},
+          {.low = 0.0, .high = kHuge});
+}
+
+void TuneArguments::read_rows(TuneOptions& wishes) const {
+  if (validation_) wishes.validation_data = *validation_;
+  if (replay_) wishes.replay = *replay_;
+  wishes.replay_share = replay_share_;
+  wishes.selection.share = select_share_;
+  wishes.rows = {.text_column = text_column_, .label_column = label_column_, .skip_bad = skip_bad_};
+  wishes.render.context = context_;
+  wishes.render.label_prompt = label_prompt_;
+  wishes.render.too_long = choice(kTooLong, too_long_);
+  wishes.split.validation = validation_share_;
+  wishes.batches.tokens = batch_;
+  wishes.batches.seed = static_cast<std::uint64_t>(seed_);
+  wishes.batches.short_first_epochs = short_first_;
+  wishes.validation_rows = validation_rows_;
+}
+
+void TuneArguments::read_steps(TuneOptions& wishes) const {
+  wishes.method = full_ ? TuneMethod::kFull : TuneMethod::kAdapter;
+  wishes.adapter = {.rank = rank_,
+                    .alpha = alpha_,
+                    .rank_stabilized = rs_lora_,
+                    .b_rate = b_rate_,
+                    .seed = static_cast<std::uint64_t>(seed_)};
+  wishes.adamw.decay = static_cast<float>(decay_);
+  wishes.adamw.eight_bits = optimizer_ == "adamw8";
+  if (optimizer_ == "muon") wishes.muon = MuonOptions{.decay = wishes.adamw.decay};
+  const double usual_rate = wishes.muon ? 2e-2 : full_ ? 1e-4 : 1e-3;
+  wishes.schedule = {.peak = static_cast<float>(rate_ > 0 ? rate_ : usual_rate),
+                     .floor = static_cast<float>(floor_),
+                     .warmup = warmup_,
+                     .hold = hold_,
+                     .cosine = shape_ == "cosine"};
+  wishes.epochs = epochs_;
+  wishes.average = average_;
+}
+
+void TuneArguments::read_preferences(TuneOptions& wishes) const {
+  wishes.preference = {.kind = choice(kPreferences, preference_),
+                       .beta = beta_,
+                       .smoothing = smoothing_,
+                       .margin = margin_,
+                       .chosen_nll = chosen_nll_};
+  wishes.kto.beta = beta_;
+}
+
+Result<TuneOptions> TuneArguments::read(std::int64_t threads) const {
+  TuneOptions wishes{.model = TRY(resolve_model(model_)), .data = data_, .folder = folder_};
+  read_rows(wishes);
+  read_steps(wishes);
+  read_preferences(wishes);
+  if (reference_) wishes.selection.reference = named(TRY(resolve_model_choice(*reference_)));
+  wishes.learner.kv_type = kv_type_from_name(kv_).value();  // one of the choices
+  if (forward_ == "f32") wishes.learner.mode = MatmulMode::kFloats;
+  wishes.memory = static_cast<std::uint64_t>(memory_ * 1e9);
+  wishes.threads = static_cast<std::size_t>(threads);
+  wishes.isa = isa_;
+  wishes.metric = TRY(metric_from_name(metric_));
+  wishes.trainer.seconds = 60 * minutes_;
+  wishes.trainer.shards = shards_;
+  wishes.trainer.clip = static_cast<float>(clip_);
+  wishes.trainer.validate_every = every_;
+  wishes.trainer.patience = patience_;
+  return wishes;
+}
+
+}  // namespace bantam
