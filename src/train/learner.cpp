@@ -227,6 +227,7 @@ Result<std::vector<ExampleLoss>> Learner::accumulate(std::span<const Example> ex
                                                      Objective& objective, double scale) {
   TRY(state_->check(examples));
   CHECK(static_cast<std::int64_t>(examples.size()) % objective.group() == 0);
+  refresh();
   std::vector<ExampleLoss> losses(examples.size());
   for (std::size_t e = 0; e < examples.size(); ++e)
     losses[e].tokens = static_cast<std::int64_t>(examples[e].ids.size());
@@ -242,6 +243,7 @@ Result<std::vector<ExampleLoss>> Learner::accumulate(std::span<const Example> ex
 
 Result<std::vector<std::vector<double>>> Learner::logprobs(std::span<const Example> examples) {
   TRY(state_->check(examples));
+  refresh();
   std::vector<std::vector<double>> all(examples.size());
   for (std::int64_t first = 0; first < static_cast<std::int64_t>(examples.size());) {
     const std::int64_t count = state_->fitting(examples, first, 1);
@@ -256,6 +258,8 @@ Result<std::vector<std::vector<double>>> Learner::logprobs(std::span<const Examp
   }
   return all;
 }
+
+void Learner::refresh() { state_->parameters.refresh(state_->pool); }
 
 std::uint64_t Learner::bytes() const {
   const std::uint64_t kv =

@@ -58,6 +58,9 @@ class Learner {
   // caches are made of. The scorer's numbers, to the bit.
   Result<std::vector<std::vector<double>>> logprobs(std::span<const Example> examples);
 
+  // Makes images of the parameters as they are (parameters.h), for others that run the decoder.
+  void refresh();
+
   // Held from the system: activations, gradients of activations, keys and values.
   std::uint64_t bytes() const;
 

@@ -222,6 +222,62 @@ TEST(Learner, LossesAreTheScorersToTheBit) {
   }
 }
 
+// What the model reads of its parameters, as a file of its own.
+std::shared_ptr<WeightFile> stored(const TrainableModel& model) {
+  auto file = std::make_shared<WeightFile>();
+  file->metadata = model.file->metadata;
+  for (const NamedTensor& tensor : model.file->tensors()) {
+    std::byte* const bytes = file->own_buffer(tensor.view.bytes());
+    std::memcpy(bytes, tensor.view.data, tensor.view.bytes());
+    file->add_tensor(tensor.name, {tensor.view.dtype, tensor.view.shape, bytes});
+  }
+  return file;
+}
+
+TEST(Learner, WithImagesTheLossIsThatOfTheStoredModel) {
+  const std::shared_ptr<WeightFile> base = support::make_random_model(packed_spec(DType::kF32));
+  for (const DType type : {DType::kQ8_0, DType::kQ4_0, DType::kQ4_K}) {
+    const std::string name(dtype_info(type).name);
+    const TrainableModel model = train_tensors(base, {}, type).value();
+    const std::vector<Example> examples = examples_of(300, kLengths);
+    const auto image_of = [&](std::string_view tensor) { return *model.file->find(tensor); };
+    EXPECT_EQ(image_of("token_embd.weight").dtype, type);
+    EXPECT_EQ(image_of("output_norm.weight").dtype, DType::kF32);
+
+    const RunOptions served{.learner = {}};
+    learn(model, examples, served);
+    for (float& value : model.parameters->values()) value *= 1.25F;
+    const std::vector<ExampleLoss> losses = learn(model, examples, served);
+    const std::vector<float> want = gradients(model);
+    const TrainableModel apart = whole(stored(model));  // of the image, decoded
+    const auto engine = Engine::create(load_decoder(stored(model)).value(), {.threads = 1});
+    for (std::size_t e = 0; e < examples.size(); ++e) {
+      const auto scores = score_tokens(**engine, examples[e].ids, {}, [](auto, auto) {});
+      double nll = 0;
+      for (std::size_t i = 0; i < scores->size(); ++i)
+        nll -= static_cast<double>(examples[e].weights[i + 1]) * (*scores)[i];
+      EXPECT_EQ(losses[e].nll, nll) << name << ", example " << e;
+    }
+
+    // The gradient is nearly that of the same numbers without rounded activations.
+    learn(apart, examples, served);
+    const std::vector<float> floats = gradients(apart);
+    double error = 0, size = 0;
+    for (std::size_t i = 0; i < want.size(); ++i) {
+      const auto g = static_cast<double>(floats[i]);
+      error += (static_cast<double>(want[i]) - g) * (static_cast<double>(want[i]) - g);
+      size += g * g;
+    }
+    EXPECT_LT(std::sqrt(error / size), 0.05) << name;
+    EXPECT_GT(error, 0) << name;
+
+    learn(model, examples, {.isa = "scalar", .learner = {}});
+    expect_same_bits(gradients(model), want, name + ", scalar kernels");
+    learn(model, examples, {.threads = 2, .learner = {.micro_tokens = 1, .forgotten_layers = 1}});
+    expect_same_bits(gradients(model), want, name + ", cut at every example");
+  }
+}
+
 // The weight that base and adapter make together, as floats.
 std::shared_ptr<WeightFile> merged(const WeightFile& base, const TrainableModel& model,
                                    double scale) {

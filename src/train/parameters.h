@@ -9,6 +9,13 @@
 // An embedding that is the head, too, gets gradients from both ends of the model; those of the
 // lookup are kept apart until join(), so that each is a chain in order of token.
 //
+// A parameter may have an image: its values in a storage type, which is what the model reads. The
+// forward pass then computes with the numbers and kernels that will serve the saved file, and the
+// loss is that file's; derivatives count the rounding as the identity (straight through: Bengio,
+// Léonard and Courville, 2013), and steps change the floats. (Eight-bit images train as the floats
+// do, and faster: bench/NOTES.md.) Whoever changes values refreshes the images before the model is
+// read by anybody but a Learner, which does it itself.
+//
 // All values lie in one piece, in the order of their making, and all gradients in another: a
 // checkpoint, a sum over machines or a norm is one pass over a span.
 #pragma once
@@ -20,6 +27,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/thread_pool.h"
 #include "kernels/kernels.h"
 #include "tensor/arena.h"
 #include "tensor/tensor.h"
@@ -37,15 +45,17 @@ struct Parameter {
   std::string name;  // of the tensor in the file that it will be saved to
   Shape shape;
   ParameterRole role = ParameterRole::kMatrix;
-  float rate = 1;     // the learning rate is multiplied by it (LoRA+: 16 for B)
-  bool tied = false;  // looked up and multiplied with
+  float rate = 1;            // the learning rate is multiplied by it (LoRA+: 16 for B)
+  bool tied = false;         // looked up and multiplied with
+  DType type = DType::kF32;  // of the image; F32: the model reads the values
   // Set by Parameters.
+  std::byte* image = nullptr;  // null if there is none
   float* value = nullptr;
   float* gradient = nullptr;
   float* lookup_gradient = nullptr;  // `gradient`, unless it is tied
 
   std::int64_t size() const { return shape.elements(); }
-  TensorView view() const;
+  TensorView view() const;  // what the model reads
   std::span<float> values() const { return {value, static_cast<std::size_t>(size())}; }
   std::span<float> gradients() const { return {gradient, static_cast<std::size_t>(size())}; }
 };
@@ -54,7 +64,8 @@ struct Parameter {
 class Parameters {
  public:
   // Zeros everywhere; the maker fills values in. kTooLarge "out_of_memory" if the system has no
-  // room. CHECKs that names are unique.
+  // room. CHECKs that names are unique, and that there is an encoder for images' types, of whose
+  // blocks rows are made.
   static Result<std::unique_ptr<Parameters>> create(std::vector<Parameter> outlines);
 
   std::span<const Parameter> all() const { return parameters_; }
@@ -63,10 +74,13 @@ class Parameters {
   std::span<float> gradients() const { return gradients_; }
 
   // Where the gradient of the first element of `view` lies, if the view is (part of) a parameter;
-  // null if it is frozen.
+  // null if it is frozen. Views of images are made of whole rows.
   float* gradient_of(const TensorView& view) const;
   // The same for a table whose rows are looked up; a whole parameter, or frozen.
   float* lookup_gradient_of(const TensorView& view) const;
+
+  // Makes images of the values as they are. Nothing to do where there are none.
+  void refresh(ThreadPool& pool);
 
   void zero_gradients();
   // Adds what lookups gave to tied parameters; what reads gradients comes after it.
@@ -80,6 +94,7 @@ class Parameters {
   Arena arena_;
   std::vector<Parameter> parameters_;
   std::span<float> values_, gradients_, lookups_;
+  std::span<std::byte> images_;
 };
 
 }  // namespace bantam

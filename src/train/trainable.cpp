@@ -71,16 +71,21 @@ TensorView one_of(const Parameter& parameter, std::int64_t expert) {
 }  // namespace
 
 Result<TrainableModel> train_tensors(std::shared_ptr<const WeightFile> base,
-                                     const TensorChoice& chosen) {
+                                     const TensorChoice& chosen, DType type) {
+  TRY(encoder_for(type));
   std::vector<Parameter> outlines;
   for (const NamedTensor& tensor : base->tensors()) {
     if (tensor.name == kDivisors || (chosen && !chosen(tensor.name))) continue;
     TRY(decoder_for(tensor.view.dtype));
+    const Shape& shape = tensor.view.shape;
+    const bool fits =
+        shape.rank() >= 2 && row_bytes(type, static_cast<std::uint64_t>(shape.last())).has_value();
     outlines.push_back(
         {.name = tensor.name,
-         .shape = tensor.view.shape,
-         .role = role_of(tensor.name, tensor.view.shape),
-         .tied = tensor.name == "token_embd.weight" && base->find("output.weight") == nullptr});
+         .shape = shape,
+         .role = role_of(tensor.name, shape),
+         .tied = tensor.name == "token_embd.weight" && base->find("output.weight") == nullptr,
+         .type = fits ? type : DType::kF32});
   }
   if (outlines.empty()) return nothing_to_train();
   TrainableModel model{.parameters = TRY(Parameters::create(std::move(outlines)))};
@@ -92,6 +97,8 @@ Result<TrainableModel> train_tensors(std::shared_ptr<const WeightFile> base,
     if (parameter != nullptr) TRY(decode(tensor, *parameter));
     file->add_tensor(tensor.name, parameter != nullptr ? parameter->view() : tensor.view);
   }
+  ThreadPool alone(1);
+  model.parameters->refresh(alone);
   file->own(std::move(base));
   model.decoder = TRY(load_decoder(file));
   model.file = std::move(file);

@@ -28,11 +28,12 @@ struct TrainableModel {
 
 using TensorChoice = std::function<bool(std::string_view name)>;
 
-// An empty choice takes every tensor but the rotary divisors, which are part of the shape. Errors:
-// those of load_decoder() and of Parameters::create(), "dtype_unsupported", and kUsage
-// "nothing_to_train".
+// An empty choice takes every tensor but the rotary divisors, which are part of the shape. Matrices
+// and embeddings whose rows are made of blocks of `type` have images in it (parameters.h); F32:
+// none has. Errors: those of load_decoder() and of Parameters::create(), "dtype_unsupported", and
+// kUsage "nothing_to_train".
 Result<TrainableModel> train_tensors(std::shared_ptr<const WeightFile> base,
-                                     const TensorChoice& chosen);
+                                     const TensorChoice& chosen, DType type = DType::kF32);
 
 struct AdapterOptions {
   std::int64_t rank = 16;

@@ -214,6 +214,7 @@ Result<Trainer::Wishes> Trainer::step(std::stop_token stop) {
 
 Result<void> Trainer::validate(bool last) {
   validated_step_ = state_.step;
+  t_.learner.refresh();
   if (!hooks_.validate) return last && first_rank() && hooks_.save ? hooks_.save() : Result<void>();
   const double score = TRY(hooks_.validate());
   if (!std::isfinite(score))
