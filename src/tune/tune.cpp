@@ -196,7 +196,7 @@ Result<void> Tuning::make_trainable() {
   learner_.emplace(*model_.decoder, *model_.parameters, kernels_, pool_, plan_.memory.learner);
   if (!data_.validation.examples.empty())
     validation_.emplace(options_.metric, std::move(data_.validation), model_.decoder,
-                        *base_.tokenizer, *learner_, engine_options());
+                        *base_.tokenizer, &*learner_, engine_options());
   return make_steps();
 }
 

@@ -54,8 +54,9 @@ Result<TuneData> render_tune_rows(const TuneRows& rows, const RowRenderer& rende
     return fail(ErrorKind::kMalformed, "data_empty", "{}: no row is left to learn from",
                 options.data.string());
   const std::vector<std::string> all_labels(labels.begin(), labels.end());
+  RenderCounts of_validation;
   data.validation = TRY(make_validation(options.metric, rows.validation, all_labels, renderer,
-                                        options.validation_rows));
+                                        options.validation_rows, of_validation));
   data.report = make_report(rows.file, data.examples, counts);
   compare_held_out(data.report, rows.train, rows.validation, "validation");
   RenderCounts of_replay;

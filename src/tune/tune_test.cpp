@@ -43,13 +43,12 @@ TEST_F(Tune, LearnsAClassAndServesWhatItMeasured) {
       RowRenderer::create(*model->tokenizer, nullptr, {.context = 128}).value();
   const std::vector<std::string> labels = {"P", "Q"};
   const auto score = [&](const LoadedModel& loaded) {
-    TrainableModel whole = train_tensors(loaded.file, {}).value();
-    ThreadPool pool(1);
-    Learner learner(*whole.decoder, *whole.parameters, loaded.engine->kernels(), pool, {});
+    RenderCounts counts;
     Validation validation(
-        Metric::kLabel, make_validation(Metric::kLabel, rows->rows, labels, renderer, 60).value(),
+        Metric::kLabel,
+        make_validation(Metric::kLabel, rows->rows, labels, renderer, 60, counts).value(),
         std::shared_ptr<const Decoder>(&loaded.engine->decoder(), [](const Decoder*) {}),
-        *loaded.tokenizer, learner, {.threads = 1, .kv_type = DType::kF16});
+        *loaded.tokenizer, nullptr, {.threads = 1, .kv_type = DType::kF16});
     return validation.score().value();
   };
   EXPECT_GE(score(*model), 0.9);
@@ -209,9 +208,12 @@ TEST_F(Tune, MetricsAskWhatTheySay) {
     const Json row = JsonObject{{"prompt", "Say:"}, {"completion", answer}};
     const auto rows = parse_rows(write_json(row), RowFormat::kJson, "rows", {});
     CHECK(rows.has_value(), "{}", rows.error().to_string());
-    Validation validation(metric, make_validation(metric, rows->rows, {}, renderer, 10).value(),
-                          model.decoder, **tokenizer, learner, {.threads = 1});
-    return validation.score().value();
+    RenderCounts counts;
+    const ValidationSet set = make_validation(metric, rows->rows, {}, renderer, 10, counts).value();
+    Validation trained(metric, set, model.decoder, **tokenizer, &learner, {.threads = 1});
+    Validation served(metric, set, model.decoder, **tokenizer, nullptr, {.threads = 1});
+    EXPECT_EQ(trained.score().value(), served.score().value());
+    return served.score().value();
   };
   EXPECT_EQ(score(Metric::kExact, "surely not this"), 0);
   EXPECT_EQ(score(Metric::kJson, "{\"a\":1}"), 0);

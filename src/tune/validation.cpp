@@ -4,8 +4,7 @@
 #include <array>
 #include <utility>
 
-#include "base/json.h"
-#include "runtime/scorer.h"
+#include "tune/validation_questions.h"
 
 namespace bantam {
 namespace {
@@ -14,24 +13,98 @@ constexpr std::array<std::pair<std::string_view, Metric>, 4> kNames = {{{"loss",
                                                                         {"exact", Metric::kExact},
                                                                         {"label", Metric::kLabel},
                                                                         {"json", Metric::kJson}}};
-// Tokens that a JSON answer may have more than the wanted one: blanks, another order.
-constexpr std::int64_t kRoom = 32;
-
-// The last run of ids that are learned.
-struct Turn {
-  std::size_t begin = 0, end = 0;
-};
-Turn last_turn(const Example& example) {
-  Turn turn{.end = example.weights.size()};
-  while (turn.end > 0 && example.weights[turn.end - 1] == 0) --turn.end;
-  turn.begin = turn.end;
-  while (turn.begin > 1 && example.weights[turn.begin - 1] != 0) --turn.begin;
-  return turn;
-}
-
 double share(std::size_t part, std::size_t all) {
   return all == 0 ? 0 : static_cast<double>(part) / static_cast<double>(all);
 }
+
+using Ids = std::vector<std::int32_t>;
+
+// An example with each label as its answer: what all begin with, and how each goes on.
+struct Choices {
+  Ids prompt;
+  std::vector<Ids> answers;
+  std::shared_ptr<const LabelTrie> trie;
+};
+
+// The ids up to the end of what is learned; none if the renderer leaves the row out.
+Result<Ids> ids_with(const RowRenderer& renderer, const Row& row, const std::string& label,
+                     RenderCounts& counts) {
+  Row other = row;
+  other.label = label;
+  std::vector<Example> examples = TRY(renderer.render(other, counts));
+  if (examples.size() != 1) return Ids{};
+  examples[0].ids.resize(last_turn(examples[0]).end);
+  return std::move(examples[0].ids);
+}
+
+// Renders every label. A label that shows nothing is no answer.
+Result<Choices> render_choices(const RowRenderer& renderer, const Row& row,
+                               std::span<const std::string> labels, RenderCounts& counts) {
+  Choices choices;
+  const Ids* first = nullptr;
+  std::size_t shared = 0;
+  choices.answers.reserve(labels.size());
+  for (const std::string& label : labels) {
+    const auto& ids = choices.answers.emplace_back(TRY(ids_with(renderer, row, label, counts)));
+    if (ids.size() < 2) continue;
+    if (first == nullptr) {
+      first = &ids;
+      shared = ids.size() - 1;
+    }
+    const auto common = std::ranges::mismatch(*first, ids).in1 - first->begin();
+    shared = std::min({shared, static_cast<std::size_t>(common), ids.size() - 1});
+  }
+  if (first == nullptr) return choices;
+  const auto end = static_cast<std::ptrdiff_t>(shared);
+  choices.prompt.assign(first->begin(), first->begin() + end);
+  for (auto& ids : choices.answers)
+    ids.erase(ids.begin(), ids.size() < 2 ? ids.end() : ids.begin() + end);
+  choices.trie = std::make_shared<LabelTrie>(choices.answers);
+  return choices;
+}
+
+// The same for many rows. What a label is as an answer hardly ever depends on the question, and
+// rendering every label for every row would take longer than the model: so the answers of the row
+// before are taken where the row's own label and one other, another each time, are as they were.
+class ChoiceMaker {
+ public:
+  ChoiceMaker(const RowRenderer& renderer, std::span<const std::string> labels)
+      : renderer_(renderer), labels_(labels) {}
+
+  // `counts` gets what was left out of the row with some label.
+  Result<const Choices*> choices(const Row& row, RenderCounts& counts) {
+    const auto own = std::ranges::find(labels_, row.label);
+    const auto right = static_cast<std::size_t>(own - labels_.begin());
+    const std::size_t other = rows_++ % labels_.size();
+    if (reusable_ && !last_.answers[other].empty()) {
+      const auto ids = TRY(ids_with(renderer_, row, labels_[other], counts));
+      const std::size_t tail = last_.answers[other].size();
+      last_.prompt.assign(ids.begin(),
+                          ids.end() - static_cast<std::ptrdiff_t>(std::min(tail, ids.size())));
+      if (is_so(ids, other) &&
+          (own == labels_.end() || is_so(TRY(ids_with(renderer_, row, row.label, counts)), right)))
+        return &last_;
+    }
+    last_ = TRY(render_choices(renderer_, row, labels_, counts));
+    reusable_ = last_.trie != nullptr && counts.too_long == 0;
+    return &last_;
+  }
+
+ private:
+  bool is_so(std::span<const std::int32_t> ids, std::size_t label) const {
+    const auto& prompt = last_.prompt;
+    const auto& answer = last_.answers[label];
+    return !prompt.empty() && ids.size() == prompt.size() + answer.size() &&
+           std::ranges::equal(ids.first(prompt.size()), prompt) &&
+           std::ranges::equal(ids.subspan(prompt.size()), answer);
+  }
+
+  const RowRenderer& renderer_;
+  std::span<const std::string> labels_;
+  Choices last_;
+  bool reusable_ = false;
+  std::size_t rows_ = 0;
+};
 
 }  // namespace
 
@@ -48,45 +121,55 @@ std::string_view metric_name(Metric metric) {
 
 Result<ValidationSet> make_validation(Metric metric, std::span<const Row> rows,
                                       std::span<const std::string> labels,
-                                      const RowRenderer& renderer, std::int64_t most) {
+                                      const RowRenderer& renderer, std::int64_t most,
+                                      RenderCounts& counts) {
   ValidationSet set;
-  RenderCounts counts;
+  if (metric == Metric::kLabel) set.labels.assign(labels.begin(), labels.end());
+  ChoiceMaker maker(renderer, set.labels);
   const std::size_t asked = std::min(rows.size(), static_cast<std::size_t>(most));
   for (std::size_t i = 0; i < asked; ++i) {
     const Row& row = rows[rows.size() * i / asked];
     const bool answered = row.shape != RowShape::kText;
-    if ((metric == Metric::kLabel && row.shape != RowShape::kLabelled) ||
+    if ((metric == Metric::kLabel && (row.shape != RowShape::kLabelled || labels.empty())) ||
         (metric != Metric::kLoss && !answered))
       return fail(ErrorKind::kUsage, "metric_invalid", "the metric {} does not fit rows of {}",
                   metric_name(metric), row_shape_name(row.shape));
-    std::vector<Example> examples = TRY(renderer.render(row, counts));
     // Answers that were not wanted are nothing to be good at.
+    if (row.shape == RowShape::kLiked && !row.liked) continue;
+    std::vector<Example> examples = TRY(renderer.render(row, counts));
     if (row.shape == RowShape::kPreference)
       examples.resize(std::min<std::size_t>(1, examples.size()));
-    if (row.shape == RowShape::kLiked && !row.liked) continue;
-    if (metric != Metric::kLabel) {
-      std::ranges::move(examples, std::back_inserter(set.examples));
-      continue;
+    if (metric == Metric::kLabel && !examples.empty()) {
+      RenderCounts left_out;
+      const Choices& choices = *TRY(maker.choices(row, left_out));
+      if (left_out.too_long > 0 && std::ranges::any_of(choices.answers, &Ids::empty)) {
+        // With another label than its own.
+        ++counts.too_long;
+        continue;
+      }
+      if (choices.trie == nullptr)
+        return fail(ErrorKind::kUsage, "labels_invalid", "no label shows anything as an answer");
+      set.choices.push_back({choices.prompt, choices.trie, row.label});
     }
-    const auto right = std::ranges::find(labels, row.label);
-    if (examples.size() != 1 || right == labels.end()) continue;  // the report says so
-    std::vector<std::vector<std::int32_t>> choices;
-    for (const std::string& label : labels) {
-      Row other = row;
-      other.label = label;
-      auto rendered = TRY(renderer.render(other, counts));
-      if (rendered.size() == 1) choices.push_back(std::move(rendered[0].ids));
-    }
-    if (choices.size() != labels.size()) continue;
-    set.examples.push_back(std::move(examples[0]));
-    set.choices.push_back(std::move(choices));
-    set.right.push_back(static_cast<std::size_t>(right - labels.begin()));
+    std::ranges::move(examples, std::back_inserter(set.examples));
   }
   return set;
 }
 
+double score_of(Metric metric, std::span<const RowAnswer> answers) {
+  if (metric != Metric::kLoss)
+    return share(static_cast<std::size_t>(std::ranges::count(answers, true, &RowAnswer::right)),
+                 answers.size());
+  double sum = 0, weight = 0;
+  for (const RowAnswer& answer : answers) {
+    sum += answer.logprob;
+    weight += answer.weight;
+  }
+  return weight == 0 ? 0 : sum / weight;
+}
+
 Validation::Validation(Metric metric, ValidationSet set, std::shared_ptr<const Decoder> decoder,
-                       const Tokenizer& tokenizer, Learner& learner, const EngineOptions& options)
+                       const Tokenizer& tokenizer, Learner* learner, const EngineOptions& options)
     : metric_(metric),
       set_(std::move(set)),
       decoder_(std::move(decoder)),
@@ -94,77 +177,51 @@ Validation::Validation(Metric metric, ValidationSet set, std::shared_ptr<const D
       learner_(learner),
       options_(options) {}
 
-Result<double> Validation::score() {
-  if (metric_ == Metric::kLoss) return mean_logprob();
-  // A new one: its keys and values of earlier prompts came from other weights.
-  const std::unique_ptr<Engine> engine = TRY(Engine::create(decoder_, options_));
-  return metric_ == Metric::kLabel ? share_of_labels(*engine) : share_of_answers(*engine);
-}
+Result<double> Validation::score() { return score_of(metric_, TRY(answers({}))); }
 
-Result<double> Validation::mean_logprob() {
-  double sum = 0, weight = 0;
-  const auto logprobs = TRY(learner_.logprobs(set_.examples));
-  for (std::size_t e = 0; e < logprobs.size(); ++e)
-    for (std::size_t i = 0; i < logprobs[e].size(); ++i) {
-      const auto part = static_cast<double>(set_.examples[e].weights[i + 1]);
-      if (part == 0) continue;
-      sum += part * logprobs[e][i];
-      weight += part;
-    }
-  return weight == 0 ? 0 : sum / weight;
-}
-
-Result<bool> Validation::answers_right(Engine& engine, const Example& example) const {
-  const Turn turn = last_turn(example);
-  std::vector<std::int32_t> wanted(example.ids.begin() + static_cast<std::ptrdiff_t>(turn.begin),
-                                   example.ids.begin() + static_cast<std::ptrdiff_t>(turn.end));
-  const SpecialTokens& specials = tokenizer_.specials();
-  while (!wanted.empty() && specials.ends_generation(wanted.back())) wanted.pop_back();
-  const auto room = static_cast<std::int64_t>(wanted.size());
-  GenerationRequest request{
-      .prompt = {example.ids.begin(),
-                 example.ids.begin() + static_cast<std::ptrdiff_t>(turn.begin)},
-      .end_tokens = specials.end_of_generation};
-  request.sampling.temperature = 0;
-  request.stop.max_tokens =
-      std::min(metric_ == Metric::kJson ? 2 * room + kRoom : room + 1,
-               engine.context_length() - static_cast<std::int64_t>(turn.begin));
-  std::vector<std::int32_t> answer;
-  TRY(engine.generate(request, {}, [&](const TokenEvent& event) {
-    if (!event.from_prompt) answer.push_back(event.id);
-    return true;
-  }));
-  const std::string found = tokenizer_.decode(answer, false);
-  const std::string expected = tokenizer_.decode(wanted, false);
-  if (metric_ == Metric::kExact) return found == expected;
-  const auto one = parse_json(found), other = parse_json(expected);
-  return one && other && *one == *other;
-}
-
-Result<double> Validation::share_of_answers(Engine& engine) {
-  std::size_t right = 0;
-  for (const Example& example : set_.examples)
-    if (TRY(answers_right(engine, example))) ++right;
-  return share(right, set_.examples.size());
-}
-
-Result<double> Validation::share_of_labels(Engine& engine) {
-  std::size_t right = 0;
-  for (std::size_t e = 0; e < set_.choices.size(); ++e) {
-    const auto& choices = set_.choices[e];
-    std::size_t shared = choices[0].size();
-    for (const auto& choice : choices) {
-      const auto end = std::ranges::mismatch(choices[0], choice).in1;
-      shared = std::min(shared, static_cast<std::size_t>(end - choices[0].begin()));
-    }
-    // A label that begins another still leaves the two a token to be told apart by.
-    shared = std::max<std::size_t>(1, std::min(shared, choices[0].size() - 1));
-    const std::vector<ScoredChoice> scores =
-        TRY(score_choices(engine, choices, static_cast<std::int64_t>(shared), {}));
-    const auto best = std::ranges::max_element(scores, {}, &ScoredChoice::logprob);
-    if (static_cast<std::size_t>(best - scores.begin()) == set_.right[e]) ++right;
+Result<std::vector<RowAnswer>> Validation::answers(
+    const std::function<void(std::int64_t, std::int64_t)>& progress) {
+  if (metric_ == Metric::kLoss && learner_ != nullptr) return learner_losses();
+  const KernelTable* kernels = TRY(choose_kernels(options_.isa));
+  std::vector<RowAnswer> answers(set_.examples.size());
+  std::vector<std::unique_ptr<Question>> questions;
+  for (std::size_t e = 0; e < answers.size(); ++e) {
+    answers[e].line = set_.examples[e].source;
+    questions.push_back(question(e, answers[e], *kernels));
   }
-  return share(right, set_.choices.size());
+  TRY(ask(*decoder_, options_, questions, progress));
+  if (metric_ == Metric::kLabel)
+    for (RowAnswer& answer : answers) answer.right = answer.found == answer.wanted;
+  return answers;
+}
+
+std::unique_ptr<Question> Validation::question(std::size_t example, RowAnswer& answer,
+                                               const KernelTable& kernels) const {
+  const Example& asked = set_.examples[example];
+  if (metric_ == Metric::kLoss)
+    return ask_loss(asked, kernels, question_rows(decoder_->spec()), answer);
+  if (metric_ == Metric::kLabel) {
+    const LabelChoice& choice = set_.choices[example];
+    answer.wanted = choice.wanted;
+    return ask_label(choice.prompt, *choice.trie, set_.labels, kernels, answer);
+  }
+  return ask_answer(metric_, asked, tokenizer_, kernels, decoder_->spec().context_length, answer);
+}
+
+Result<std::vector<RowAnswer>> Validation::learner_losses() {
+  const auto logprobs = TRY(learner_->logprobs(set_.examples));
+  std::vector<RowAnswer> answers(logprobs.size());
+  for (std::size_t e = 0; e < logprobs.size(); ++e) {
+    const Example& example = set_.examples[e];
+    answers[e].line = example.source;
+    for (std::size_t i = 0; i < logprobs[e].size(); ++i) {
+      const auto weight = static_cast<double>(example.weights[i + 1]);
+      if (weight == 0) continue;
+      answers[e].logprob += weight * logprobs[e][i];
+      answers[e].weight += weight;
+    }
+  }
+  return answers;
 }
 
 }  // namespace bantam

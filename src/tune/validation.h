@@ -1,7 +1,9 @@
-// The score that decides which parameters are the best: the user's own metric, on rows kept apart.
+// A model measured on a user's rows, by the user's own metric: what chooses the best parameters of
+// a run, and what `bantam score --rows` says of a model that is served.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -15,6 +17,8 @@
 #include "runtime/engine.h"
 #include "tokenizer/tokenizer.h"
 #include "train/learner.h"
+#include "tune/label_search.h"
+#include "tune/question.h"
 
 namespace bantam {
 
@@ -28,40 +32,64 @@ enum class Metric : std::uint8_t {
 Result<Metric> metric_from_name(std::string_view name);
 std::string_view metric_name(Metric metric);
 
+// A row whose label is asked for.
+struct LabelChoice {
+  std::vector<std::int32_t> prompt;
+  std::shared_ptr<const LabelTrie> trie;  // the labels as answers to it
+  std::string wanted;                     // may be none of them
+};
+
 // What is asked: of every example the last turn that is learned; of preferences the chosen answer.
 struct ValidationSet {
   std::vector<Example> examples;
-  // kLabel: per example the ids with each label as the answer, and which of them is right.
-  std::vector<std::vector<std::vector<std::int32_t>>> choices;
-  std::vector<std::size_t> right;
+  std::vector<std::string> labels;   // kLabel: all there are
+  std::vector<LabelChoice> choices;  // kLabel: one an example
 };
 // At most `most` rows, evenly from all. For kLabel the rows have labels and `labels` are all that
-// there are; kUsage "metric_invalid" for rows that the metric does not fit.
+// there are; a row with another one is a row that no answer is right for. What the renderer leaves
+// out is in `counts`. kUsage "metric_invalid" for rows that the metric does not fit,
+// "labels_invalid" if none of them shows anything.
 Result<ValidationSet> make_validation(Metric metric, std::span<const Row> rows,
                                       std::span<const std::string> labels,
-                                      const RowRenderer& renderer, std::int64_t most);
+                                      const RowRenderer& renderer, std::int64_t most,
+                                      RenderCounts& counts);
+
+// What the model made of an example.
+struct RowAnswer {
+  std::int64_t line = 0;
+  bool right = false;         // not of kLoss
+  std::string wanted, found;  // not of kLoss; much longer than the wanted one it is cut
+  // kLoss: Σ weight · log p and Σ weight of the learned ids. kLabel: log p of the label found.
+  double logprob = 0, weight = 0;
+};
+
+// The score: larger is better. One definition, whoever computed the answers.
+double score_of(Metric metric, std::span<const RowAnswer> answers);
 
 // One thread: the learner's.
 class Validation {
  public:
-  // Keeps references, and the decoder, whose weights may change between calls.
+  // Keeps references, and the decoder, whose weights may change between calls. With a learner the
+  // losses are the trainer's own; without one (null) the model is run as it is served. They are
+  // the same, to the bit.
   Validation(Metric metric, ValidationSet set, std::shared_ptr<const Decoder> decoder,
-             const Tokenizer& tokenizer, Learner& learner, const EngineOptions& options);
+             const Tokenizer& tokenizer, Learner* learner, const EngineOptions& options);
 
-  // Larger is better. The model is run as it is served (runtime/engine.h).
   Result<double> score();
+  // One an example, in order. `progress` gets the answered ones and all.
+  Result<std::vector<RowAnswer>> answers(
+      const std::function<void(std::int64_t, std::int64_t)>& progress);
 
  private:
-  Result<double> mean_logprob();
-  Result<double> share_of_answers(Engine& engine);
-  Result<double> share_of_labels(Engine& engine);
-  Result<bool> answers_right(Engine& engine, const Example& example) const;
+  Result<std::vector<RowAnswer>> learner_losses();
+  std::unique_ptr<Question> question(std::size_t example, RowAnswer& answer,
+                                     const KernelTable& kernels) const;
 
   Metric metric_;
   ValidationSet set_;
   std::shared_ptr<const Decoder> decoder_;
   const Tokenizer& tokenizer_;
-  Learner& learner_;
+  Learner* learner_;
   EngineOptions options_;
 };
 
