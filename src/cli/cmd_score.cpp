@@ -5,6 +5,7 @@
 #include "cli/commands.h"
 #include "cli/model_arguments.h"
 #include "cli/model_finder.h"
+#include "cli/score_rows.h"
 #include "runtime/loaded_model.h"
 #include "runtime/scorer.h"
 
@@ -21,10 +22,13 @@ class ScoreCommand : public Command {
                  .summary = "Measure how likely a model finds a text",
                  .example = "  bantam score -m seed --text 'once upon a time' --json\n"
                             "  bantam score -m seed --file book.txt\n"
-                            "  bantam score -m seed --text 'The sky is' --choices choices.txt",
-                 .details = "Log-probabilities are natural ones; the first token has none. A text "
-                            "longer than the\ncontext is scored in windows that overlap by half. A "
-                            "choices file has one continuation a line."}) {
+                            "  bantam score -m seed --text 'The sky is' --choices choices.txt\n"
+                            "  bantam score -m seed:tickets --rows held-out.csv --metric label",
+                 .details =
+                     "Log-probabilities are natural ones; the first token has none. A text "
+                     "longer than the\ncontext is scored in windows that overlap by half. A "
+                     "choices file has one continuation a line.\nRows are those of `bantam tune`, "
+                     "all of them are measured on; the interval is one of 95 %."}) {
     add_engine_options(options(), engine_, ModelOption::kFlag);
     options().add(text_, {.flag = "--text", .value = "TEXT", .help = "the text"});
     options().add(ids_, {.flag = "--ids", .value = "1,2,3", .help = "its token ids, instead"},
@@ -38,17 +42,19 @@ class ScoreCommand : public Command {
     options().add(
         choices_,
         {.flag = "--choices", .value = "FILE", .help = "compare these continuations of the text"});
+    add_score_rows_options(options(), rows_);
   }
 
   Result<void> run(CommandContext& context) override {
-    const int sources = (text_ ? 1 : 0) + (ids_ ? 1 : 0) + (file_ ? 1 : 0);
+    const int sources = (text_ ? 1 : 0) + (ids_ ? 1 : 0) + (file_ ? 1 : 0) + (rows_.rows ? 1 : 0);
     if (sources != 1) {
       return fail(ErrorKind::kUsage, "missing_argument",
-                  "give --text, --ids or --file, one of them");
+                  "give --text, --ids, --file or --rows, one of them");
     }
     EngineOptions options = engine_options(engine_, context);
     const std::filesystem::path path = TRY(choose_model(engine_, options));
     const LoadedModel model = TRY(open_model(path, options));
+    if (rows_.rows) return score_rows(model, options, rows_, context.console);
     if (file_) text_ = TRY(read_file(*file_, kMaxTextBytes));
     std::vector<std::int32_t> ids;
     if (ids_) {
@@ -147,6 +153,7 @@ class ScoreCommand : public Command {
   std::optional<std::string> text_, file_, choices_;
   std::optional<std::vector<std::int64_t>> ids_;
   std::string logits_ = "none";
+  ScoreRowsArguments rows_;
 };
 
 }  // namespace

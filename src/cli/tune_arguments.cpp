@@ -30,8 +30,6 @@ Value choice(const Names<Value, count>& names, std::string_view name) {
   CHECK(false, "{} is not one of the choices", name);
 }
 
-constexpr Names<TooLong, 3> kTooLong = {
-    {{"refuse", TooLong::kRefuse}, {"drop", TooLong::kDrop}, {"cut-front", TooLong::kCutFront}}};
 constexpr Names<Preference, 5> kPreferences = {{{"dpo", Preference::kDpo},
                                                 {"ipo", Preference::kIpo},
                                                 {"hinge", Preference::kHinge},
@@ -68,17 +66,7 @@ void TuneArguments::add_rows(Options& all) {
                     .value = "NAME",
                     .help = "what is better",
                     .choices = {"loss", "exact", "label", "json"}});
-  all.add(label_prompt_, {.flag = "--label-prompt",
-                          .value = "TEXT",
-                          .help = "what is asked of labelled texts; {text} stands for the text"});
-  all.add(text_column_, {.flag = "--text-column", .value = "NAME", .help = "of rows with labels"});
-  all.add(label_column_,
-          {.flag = "--label-column", .value = "NAME", .help = "of rows with labels"});
-  all.add(skip_bad_, {.flag = "--skip-bad", .help = "leave bad rows out and count them"});
-  all.add(too_long_, {.flag = "--too-long",
-                      .value = "WHAT",
-                      .help = "of rows that are longer than the context",
-                      .choices = choices(kTooLong)});
+  add_row_options(all, rows_);
   all.add(context_,
           {.flag = "--context",
            .value = "N",
@@ -239,10 +227,8 @@ void TuneArguments::read_rows(TuneOptions& wishes) const {
   if (replay_) wishes.replay = *replay_;
   wishes.replay_share = replay_share_;
   wishes.selection.share = select_share_;
-  wishes.rows = {.text_column = text_column_, .label_column = label_column_, .skip_bad = skip_bad_};
-  wishes.render.context = context_;
-  wishes.render.label_prompt = label_prompt_;
-  wishes.render.too_long = choice(kTooLong, too_long_);
+  wishes.rows = row_options(rows_);
+  wishes.render = render_options(rows_, context_);
   wishes.split.validation = validation_share_;
   wishes.batches.tokens = batch_;
   wishes.batches.seed = static_cast<std::uint64_t>(seed_);

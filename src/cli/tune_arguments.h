@@ -7,6 +7,7 @@
 
 #include "base/options.h"
 #include "base/result.h"
+#include "cli/row_arguments.h"
 #include "tune/tune.h"
 
 namespace bantam {
@@ -34,12 +35,11 @@ class TuneArguments {
   void read_steps(TuneOptions& wishes) const;
   void read_preferences(TuneOptions& wishes) const;
 
-  std::string model_, data_, folder_, metric_ = "loss", too_long_ = "refuse", forward_ = "serving",
-                                      kv_ = "f16", isa_, preference_ = "dpo", optimizer_ = "adamw",
-                                      shape_ = "cosine";
+  std::string model_, data_, folder_, metric_ = "loss", forward_ = "serving", kv_ = "f16", isa_,
+                                      preference_ = "dpo", optimizer_ = "adamw", shape_ = "cosine";
   std::optional<std::string> validation_, replay_, reference_;
-  std::string label_prompt_ = "{text}", text_column_ = "text", label_column_ = "label";
-  bool skip_bad_ = false, full_ = false, plan_only_ = false, rs_lora_ = false;
+  RowArguments rows_;
+  bool full_ = false, plan_only_ = false, rs_lora_ = false;
   double validation_share_ = 0.1, replay_share_ = 0.25, select_share_ = 1, rate_ = 0, floor_ = 0,
          hold_ = 0, epochs_ = 3, alpha_ = 32, b_rate_ = 1, decay_ = 0.01, average_ = 0, clip_ = 1,
          beta_ = 0.1, chosen_nll_ = 0, smoothing_ = 0, margin_ = 0, minutes_ = 0, memory_ = 0;

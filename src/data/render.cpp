@@ -229,12 +229,12 @@ Result<bool> RowRenderer::fit(Example& example, RenderCounts& counts) const {
   const auto tokens = static_cast<std::int64_t>(example.ids.size());
   if (options_.context == 0 || tokens <= options_.context) return true;
   if (options_.too_long == TooLong::kRefuse)
-    return std::unexpected(
-        Error{.kind = ErrorKind::kTooLarge,
-              .code = "row_too_long",
-              .message = fmt::format("{} tokens, the context is {}", tokens, options_.context),
-              .where = {},
-              .hint = "raise the context, or drop such rows, or cut them at the front"});
+    return std::unexpected(Error{
+        .kind = ErrorKind::kTooLarge,
+        .code = "row_too_long",
+        .message = fmt::format("{} tokens, the context is {}", tokens, options_.context),
+        .where = {},
+        .hint = "raise --context, or let --too-long drop such rows or cut them at the front"});
   ++counts.too_long;
   if (options_.too_long == TooLong::kDrop) return false;
   const bool bos = example.ids[0] == tokenizer_->specials().bos;

@@ -242,7 +242,7 @@ TEST_F(Rendered, LongRowsAreRefusedDroppedOrCutAsAsked) {
   constexpr std::string_view kLong = R"({"prompt":"0123456789","completion":"ab"})";
   EXPECT_THAT(masks("", kLong, {.context = 8}),
               ElementsAre(AllOf(HasSubstr("!row_too_long: line 1: 13 tokens, the context is 8"),
-                                HasSubstr("raise the context"))));
+                                HasSubstr("raise --context"))));
   EXPECT_THAT(masks("", kLong, {.context = 8, .too_long = TooLong::kDrop}), IsEmpty());
   EXPECT_THAT(masks("", kLong, {.context = 8, .too_long = TooLong::kCutFront}),
               ElementsAre("56789⟦ab<|im_end|>⟧"));

@@ -1,6 +1,7 @@
 #include "data/report.h"
 
 #include <algorithm>
+#include <iterator>
 
 namespace bantam {
 namespace {
@@ -19,7 +20,10 @@ std::int64_t percentile(const std::vector<std::int64_t>& sorted, std::size_t per
   return sorted[std::min(sorted.size() - 1, sorted.size() * percent / 100)];
 }
 
-void add_counts(const RenderCounts& counts, std::vector<std::string>& warnings) {
+}  // namespace
+
+std::vector<std::string> count_warnings(const RenderCounts& counts) {
+  std::vector<std::string> warnings;
   const auto add = [&](std::int64_t count, std::string_view rest) {
     if (count > 0) warnings.push_back(rows_are(count, rest));
   };
@@ -33,9 +37,8 @@ void add_counts(const RenderCounts& counts, std::vector<std::string>& warnings) 
   turns(counts.other_prompts,
         "that the server would ask for with another text than the template shows before them");
   turns(counts.unseen, "of the assistant that the template does not show, not learned");
+  return warnings;
 }
-
-}  // namespace
 
 double DataReport::minutes(double tokens_per_second, double epochs) const {
   return tokens_per_second > 0 ? static_cast<double>(tokens) * epochs / tokens_per_second / 60 : 0;
@@ -74,7 +77,7 @@ DataReport make_report(const RowFile& file, std::span<const Example> examples,
   if (report.conflicts > 0)
     warnings.push_back(
         rows_are(report.conflicts, "with another answer to a question that was there before"));
-  add_counts(counts, warnings);
+  std::ranges::move(count_warnings(counts), std::back_inserter(warnings));
   const auto rare = std::ranges::count_if(
       report.labels, [](const auto& label) { return label.second < kFewRows; });
   if (rare > 0)

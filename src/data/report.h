@@ -31,6 +31,9 @@ struct DataReport {
   JsonObject to_json() const;
 };
 
+// What a renderer left out or found odd, a sentence each.
+std::vector<std::string> count_warnings(const RenderCounts& counts);
+
 // Of a file and the examples that a RowRenderer made of its rows.
 DataReport make_report(const RowFile& file, std::span<const Example> examples,
                        const RenderCounts& counts);

@@ -54,7 +54,7 @@ class Collector {
     error.where = fmt::format("{}:{}", name_, line);
     if (!options_.skip_bad)
       return std::unexpected(
-          std::move(error).with_hint("skip-bad leaves such rows out and counts them"));
+          std::move(error).with_hint("--skip-bad leaves such rows out and counts them"));
     ++file_.skipped;
     if (file_.first_problems.size() < kMaxProblems)
       file_.first_problems.push_back(error.to_string());
