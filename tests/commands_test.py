@@ -9,6 +9,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -36,6 +37,13 @@ def commands():
 def tune(folder, rows, *words):
     return [BINARY, "tune", str(SEED), str(rows), str(folder), "--epochs", "2", "--batch", "96",
             "--validation-rows", "4", "--rank", "2", "--threads", "1", "--json", *words]
+
+
+def pretrain(folder, rows, *words):
+    sizes = ("--layers", "2", "--width", "32", "--heads", "2", "--kv-heads", "1", "--head-width",
+             "16", "--ffn", "64", "--vocab", "288", "--context", "64")
+    return [BINARY, "pretrain", str(folder), str(rows), *sizes, "--name", "tiny", "--epochs", "3",
+            "--batch", "128", "--average", "0.9", "--threads", "1", "--json", *words]
 
 
 class CommandsTest(unittest.TestCase):
@@ -71,6 +79,38 @@ class CommandsTest(unittest.TestCase):
             other = run(*tune(folder / "whole", rows, "--rate", "0.5")[1:])
             self.assertEqual(other.returncode, 78)
             self.assertEqual(json.loads(other.stdout)["error"]["code"], "checkpoint_other_run")
+
+    def test_a_killed_pretraining_goes_on_and_leaves_the_same_model(self):
+        with tempfile.TemporaryDirectory() as name:
+            folder = pathlib.Path(name)
+            rows = folder / "rows.jsonl"
+            places = ("river", "mountain", "garden", "market")
+            rows.write_text("".join(
+                json.dumps({"text": f"Day {i}: the wanderer went to the {place} and slept there."})
+                + "\n" for i in range(60) for place in places))
+            whole = run(*pretrain(folder / "whole", rows)[1:])
+            self.assertEqual(whole.returncode, 0, whole.stderr)
+            document = json.loads(whole.stdout)
+            self.assertEqual(document["end"], "done")
+            self.assertLess(document["held_out"][0]["bits_per_byte"], 2)
+            log = folder / "killed" / "log.jsonl"
+            # Ended once politely, with a checkpoint, and once not.
+            for end in (signal.SIGTERM, signal.SIGKILL):
+                before = log.read_text() if log.exists() else ""
+                with subprocess.Popen(pretrain(folder / "killed", rows), stdout=subprocess.DEVNULL,
+                                      stderr=subprocess.DEVNULL) as child:
+                    while child.poll() is None and (
+                            not log.exists() or log.stat().st_size < len(before) + 400):
+                        time.sleep(0.001)
+                    child.send_signal(end)
+                self.assertEqual(child.returncode, 0 if end == signal.SIGTERM else -end)
+            rest = run(*pretrain(folder / "killed", rows)[1:])
+            self.assertEqual(json.loads(rest.stdout)["end"], "done")
+            self.assertEqual((folder / "killed" / "model.gguf").read_bytes(),
+                             (folder / "whole" / "model.gguf").read_bytes())
+            said = run("generate", "-m", str(folder / "whole" / "model.gguf"), "--prompt",
+                       "Day 3: the", "--max-tokens", "8", "--json")
+            self.assertIn("w", json.loads(said.stdout)["text"])
 
     @unittest.skipUnless(shutil.which("mpirun") and MPI.exists(), "Open MPI is not installed")
     def test_two_ranks_give_the_bits_of_one(self):

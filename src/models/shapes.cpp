@@ -10,8 +10,9 @@
 namespace bantam {
 namespace {
 
-// Sources: config.json of each model; the parameters are what its page says. "st" is
-// rope_stretch, "win" the window; one row a model, to be read as a table.
+// Sources: config.json of each model; the parameters are what its page says. The last one is what
+// `bantam pretrain` makes unless told otherwise: small, and every row a multiple of 256, so that it
+// can be stored in any type. "st" is rope_stretch, "win" the window; one row a model, to be read as a table.
 // clang-format off
 constexpr ModelShape kShapes[] = {
     //params   L     E   H   K    D      F       V     ctx  tied    base  st   win  X U family
@@ -55,6 +56,7 @@ constexpr ModelShape kShapes[] = {
     {4.0225e9, 36, 2560, 32,  8, 128,  9728, 151936,  40960, true,    1e6,  0,    0, 0, 0, "qwen3", "qwen3-4b"},
     {8.1907e9, 36, 4096, 32,  8, 128, 12288, 151936,  40960, false,   1e6,  0,    0, 0, 0, "qwen3", "qwen3-8b"},
     {14.768e9, 40, 5120, 40,  8, 128, 17408, 151936,  40960, false,   1e6,  0,    0, 0, 0, "qwen3", "qwen3-14b"},
+    {7.346e6,   8,  256,  4,  2,  64,   768,   4096,    512, true,    1e4,  0,    0, 0, 0, "qwen3", "bantam-7m"},
 };
 // clang-format on
 

@@ -128,13 +128,20 @@ Result<Metadata> read_any(const fs::path& path) {
 
 }  // namespace
 
-Result<std::shared_ptr<const Tokenizer>> load_tokenizer(const std::filesystem::path& path) {
-  const auto load = [&]() -> Result<std::shared_ptr<const Tokenizer>> {
+Result<Metadata> load_tokenizer_metadata(const std::filesystem::path& path) {
+  const auto load = [&]() -> Result<Metadata> {
     Metadata metadata = TRY(read_any(path));
     TRY(canonicalize_tokenizer(metadata));
-    return make_tokenizer(metadata);
+    return metadata;
   };
-  Result<std::shared_ptr<const Tokenizer>> tokenizer = load();
+  Result<Metadata> metadata = load();
+  if (!metadata) return std::unexpected(std::move(metadata).error().in(path.string()));
+  return metadata;
+}
+
+Result<std::shared_ptr<const Tokenizer>> load_tokenizer(const std::filesystem::path& path) {
+  const Metadata metadata = TRY(load_tokenizer_metadata(path));
+  auto tokenizer = make_tokenizer(metadata);
   if (!tokenizer) return std::unexpected(std::move(tokenizer).error().in(path.string()));
   return tokenizer;
 }

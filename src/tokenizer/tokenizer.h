@@ -100,5 +100,7 @@ Result<std::shared_ptr<const Tokenizer>> make_tokenizer(const Metadata& metadata
 // *.tiktoken ranks, tokenizer.bin of llama2.c, vocab.json + merges.txt, vocab.txt (WordPiece), a
 // folder that holds one of them, or a GGUF file. Goes through the same canonical metadata.
 Result<std::shared_ptr<const Tokenizer>> load_tokenizer(const std::filesystem::path& path);
+// The canonical metadata that it is made of, to be put into another model's file.
+Result<Metadata> load_tokenizer_metadata(const std::filesystem::path& path);
 
 }  // namespace bantam

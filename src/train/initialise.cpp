@@ -30,7 +30,8 @@ Result<void> add_tokenizer(Metadata& metadata, const Metadata& tokenizer, const 
                                .error()
                                .with_hint("make the vocabulary as large as the tokenizer"));
   for (const auto& [key, value] : tokenizer.entries())
-    if (key.starts_with("tokenizer.")) metadata.set(key, value);
+    if (key.starts_with("tokenizer.") || key.starts_with("bantam.tokenizer."))
+      metadata.set(key, value);
   return {};
 }
 

@@ -23,9 +23,10 @@ struct InitOptions {
 };
 
 // F32 tensors of the family's names: norms of ones, the matrices normal with deviation 1 / √in.
-// Metadata are the shape's, and the tokenizer.* keys of `tokenizer`, which may be empty. Errors:
-// those of shape_outline(); kConfiguration "tokenizer_too_large" if it has more tokens than the
-// shape's vocabulary; kUsage "deviation_invalid"; kTooLarge "out_of_memory".
+// Metadata are the shape's, and the keys of `tokenizer` that say what a vocabulary is (tokenizer.*,
+// bantam.tokenizer.*), which may be none. Errors: those of shape_outline(); kConfiguration
+// "tokenizer_too_large" if it has more tokens than the shape's vocabulary; kUsage
+// "deviation_invalid"; kTooLarge "out_of_memory".
 Result<std::shared_ptr<WeightFile>> initial_weights(const ModelShape& shape,
                                                     const Metadata& tokenizer, ThreadPool& pool,
                                                     const InitOptions& options);
