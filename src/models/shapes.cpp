@@ -12,7 +12,8 @@ namespace {
 
 // Sources: config.json of each model; the parameters are what its page says. The last one is what
 // `bantam pretrain` makes unless told otherwise: small, and every row a multiple of 256, so that it
-// can be stored in any type. "st" is rope_stretch, "win" the window; one row a model, to be read as a table.
+// can be stored in any type. "st" is rope_stretch, "win" the window; one row a model, to be read as
+// a table.
 // clang-format off
 constexpr ModelShape kShapes[] = {
     //params   L     E   H   K    D      F       V     ctx  tied    base  st   win  X U family
