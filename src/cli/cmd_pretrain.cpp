@@ -169,8 +169,8 @@ void PretrainCommand::add_model_options() {
                      .help = "begin with random matrices also where layers add to the stream"});
   all.add(type_, {.flag = "--type",
                   .value = "T",
-                  .help = "of the matrices in the file",
-                  .choices = {"f32", "f16"}});
+                  .help = "of the matrices, as they are trained and saved",
+                  .choices = {"f32", "f16", "bf16", "q8_0"}});
 }
 
 void PretrainCommand::add_training_options() {
@@ -320,7 +320,7 @@ Result<PretrainOptions> PretrainCommand::pretrain_options(const CommandContext& 
   wishes.schedule = {
       .peak = static_cast<float>(rate), .warmup = warmup_, .hold = hold_, .cosine = cosine_};
   wishes.average = average_;
-  wishes.type = type_ == "f16" ? DType::kF16 : DType::kF32;
+  wishes.type = dtype_from_name(type_).value();             // one of the choices
   wishes.learner.kv_type = kv_type_from_name(kv_).value();  // one of the choices
   if (forward_ == "f32") wishes.learner.mode = MatmulMode::kFloats;
   wishes.memory = static_cast<std::uint64_t>(memory_ * 1e9);

@@ -9,7 +9,6 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "chat/chat_template.h"
-#include "codec/codec.h"
 #include "formats/gguf_writer.h"
 #include "models/registry.h"
 #include "tokenizer/bpe_trainer.h"
@@ -25,7 +24,8 @@ constexpr std::string_view kTemplateKey = "tokenizer.chat_template";
 constexpr std::string_view kDocumentMark = "<|endoftext|>";
 // Rows that are no multiple of it do not fit the smaller storage types.
 constexpr std::int64_t kBlockOfManyTypes = 256;
-constexpr std::int64_t kValidations = 20;  // in a run
+constexpr std::int64_t kValidations = 20;          // in a run
+constexpr std::uint32_t kQuantizationVersion = 2;  // of GGUF's blocks
 
 template <typename... Args>
 std::unexpected<Error> invalid(fmt::format_string<Args...> format, Args&&... args) {
@@ -36,30 +36,17 @@ std::int64_t tokens_of(const Example& example) {
   return static_cast<std::int64_t>(example.ids.size());
 }
 
-// The same tensors, matrices in another type.
-Result<std::shared_ptr<WeightFile>> with_matrices_in(DType type, const WeightFile& file) {
-  const Codec& codec = *TRY(encoder_for(type));
-  auto out = std::make_shared<WeightFile>();
-  out->metadata = file.metadata;
-  out->description = file.description;
-  for (const NamedTensor& tensor : file.tensors()) {
-    TensorView view = tensor.view;
-    if (view.shape.rank() >= 2) {
-      const auto width = static_cast<std::size_t>(view.shape.last());
-      view.dtype = type;
-      view.data = nullptr;
-      std::byte* const packed = out->own_buffer(view.bytes());
-      view.data = packed;
-      for (std::int64_t row = 0; row < view.shape.rows(); ++row) {
-        const auto* values = reinterpret_cast<const float*>(tensor.view.row(row));
-        codec.encode({values, width}, {},
-                     packed + static_cast<std::size_t>(row) * view.bytes() /
-                                  static_cast<std::size_t>(view.shape.rows()));
-      }
-    }
-    out->add_tensor(tensor.name, view);
-  }
-  return out;
+// What a file may be trained as, with GGUF's number for a file of that type.
+struct FileType {
+  DType type;
+  std::uint32_t number;
+};
+constexpr FileType kFileTypes[] = {
+    {DType::kF32, 0}, {DType::kF16, 1}, {DType::kQ8_0, 7}, {DType::kBF16, 32}};
+
+const FileType* file_type(DType type) {
+  const auto* const found = std::ranges::find(kFileTypes, type, &FileType::type);
+  return found == std::end(kFileTypes) ? nullptr : found;
 }
 
 class Pretraining final : public PretrainRun, private BatchSource {
@@ -109,9 +96,11 @@ class Pretraining final : public PretrainRun, private BatchSource {
 };
 
 Result<void> Pretraining::check() const {
-  if (options_.type != DType::kF32 && options_.type != DType::kF16)
-    return invalid("a model is pretrained to F32 or F16, not to {}: `bantam quantize` makes others",
-                   dtype_info(options_.type).name);
+  if (file_type(options_.type) == nullptr)
+    return invalid(
+        "a model is pretrained as F32, F16, BF16 or Q8_0, not as {}: `bantam quantize` "
+        "makes others",
+        dtype_info(options_.type).name);
   if (options_.shape.vocab == 0 && options_.vocabulary.from.empty())
     return invalid("a vocabulary to be made needs a size");
   if (options_.tokens < 0 || !(options_.epochs > 0))
@@ -200,20 +189,27 @@ Result<void> Pretraining::order_batches() {
 Result<void> Pretraining::plan_memory_of(const ModelShape& shape) {
   const std::shared_ptr<const WeightFile> outline = TRY(shape_outline(shape));
   plan_.parameters = 0;
-  for (const NamedTensor& tensor : outline->tensors())
-    plan_.parameters += tensor.view.shape.elements();
+  for (const NamedTensor& tensor : outline->tensors()) {
+    const Shape& size = tensor.view.shape;
+    plan_.parameters += size.elements();
+    if (size.rank() >= 2 && size.last() % dtype_info(options_.type).block_elements != 0)
+      return invalid("{} has rows of {}, {} takes {} at a time: choose other sizes, or F16",
+                     tensor.name, size.last(), dtype_info(options_.type).name,
+                     dtype_info(options_.type).block_elements);
+  }
   std::int64_t longest = held_out_ ? held_out_->longest() : 0;
   for (const Example& example : data_->examples()) longest = std::max(longest, tokens_of(example));
   const std::uint64_t budget =
       options_.memory > 0 ? options_.memory : read_cpu_info().available_memory_bytes / 10 * 9;
+  // Value, gradient and moments; the first values; what the model reads; the average.
+  const int bytes = 20 + (options_.type == DType::kF32 ? 0 : 2) + (options_.average > 0 ? 4 : 0);
   const Family* family = TRY(find_family(outline->metadata));
   plan_.memory = TRY(plan_memory(TRY(family->read_spec(*outline)),
                                  {.budget = budget,
                                   .longest = longest,
                                   .batch_tokens = options_.batches.tokens,
                                   .parameters = plan_.parameters,
-                                  // Value, gradient, moments; the average; the first values.
-                                  .bytes_per_parameter = options_.average > 0 ? 24 : 20},
+                                  .bytes_per_parameter = bytes},
                                  options_.learner));
   return {};
 }
@@ -221,13 +217,15 @@ Result<void> Pretraining::plan_memory_of(const ModelShape& shape) {
 Result<void> Pretraining::make_model() {
   const auto file = TRY(initial_weights(options_.shape, vocabulary_, pool_, options_.init));
   file->metadata.set_string("general.name", options_.name);
-  file->metadata.set_u32("general.file_type", options_.type == DType::kF16 ? 1 : 0);
+  file->metadata.set_u32("general.file_type", file_type(options_.type)->number);
+  if (options_.type == DType::kQ8_0)
+    file->metadata.set_u32("general.quantization_version", kQuantizationVersion);
   Hash64 hash;
   hash.add(TRY(gguf_header_bytes(file->metadata, {})));
   for (const NamedTensor& tensor : file->tensors())
     hash.add(std::span(tensor.view.data, tensor.view.bytes()));
   initial_digest_ = hash.hex();
-  model_ = TRY(train_tensors(file, {}));
+  model_ = TRY(train_tensors(file, {}, options_.type));
   plan_.out = options_.folder / "model.gguf";
   learner_.emplace(*model_.decoder, *model_.parameters, kernels_, pool_, plan_.memory.learner);
   return {};
@@ -357,10 +355,8 @@ Result<double> Pretraining::validate() {
 
 Result<void> Pretraining::save() {
   if (average_ != nullptr) average_->exchange();
-  const auto saved = [&]() -> Result<void> {
-    if (options_.type == DType::kF32) return write_gguf(plan_.out, *model_.file);
-    return write_gguf(plan_.out, *TRY(with_matrices_in(options_.type, *model_.file)));
-  }();
+  learner_->refresh();
+  auto saved = write_gguf(plan_.out, *model_.file);
   if (average_ != nullptr) average_->exchange();
   return saved;
 }

@@ -105,9 +105,12 @@ class Pretrain : public testing::Test {
   std::unique_ptr<Exchange> exchange_ = alone();
 };
 
-TEST_F(Pretrain, MakesAModelThatScoresAsItSaid) {
+class PretrainAs : public Pretrain, public testing::WithParamInterface<DType> {};
+
+TEST_P(PretrainAs, MakesAModelThatScoresAsItSaid) {
   PretrainOptions wishes = options("run");
   wishes.average = 0.9;
+  wishes.type = GetParam();
   auto run = prepare(wishes);
   ASSERT_TRUE(run.has_value()) << run.error().to_string();
   const PretrainPlan plan = (*run)->plan();
@@ -132,13 +135,16 @@ TEST_F(Pretrain, MakesAModelThatScoresAsItSaid) {
   const auto model = open_model(root_ / "run" / "model.gguf", {.threads = 1});
   ASSERT_TRUE(model.has_value()) << model.error().to_string();
   EXPECT_EQ(model->file->metadata.string("general.name").value(), "run");
+  EXPECT_EQ(model->file->find("token_embd.weight")->dtype, GetParam());
   const auto chat = ChatTemplate::from_model(model->file->metadata, *model->tokenizer);
   ASSERT_TRUE(chat.has_value());
   auto data = PretrainData::read(wishes.data);
   const auto renderer = RowRenderer::create(*model->tokenizer, &*chat, {.context = 64});
   ASSERT_TRUE(data->render(*renderer, *model->tokenizer).has_value());
   HeldOut held_out(data->take_held_out(), *model->tokenizer);
-  const TrainableModel whole = train_tensors(model->file, {}).value();
+  // Its tensors as they are: a learner that trains nothing but the last norm.
+  const auto norm = [](std::string_view tensor) { return tensor == "output_norm.weight"; };
+  const TrainableModel whole = train_tensors(model->file, norm).value();
   ThreadPool pool(1);
   Learner learner(*whole.decoder, *whole.parameters, model->engine->kernels(), pool,
                   {.kv_type = DType::kF16});
@@ -146,6 +152,11 @@ TEST_F(Pretrain, MakesAModelThatScoresAsItSaid) {
   EXPECT_THAT(read_file(root_ / "run" / "curve.svg", 1 << 20).value(), HasSubstr("<polyline"));
   EXPECT_TRUE(load_tokenizer(root_ / "run" / "tokenizer.json").has_value());
 }
+
+INSTANTIATE_TEST_SUITE_P(Types, PretrainAs, testing::Values(DType::kF32, DType::kF16, DType::kQ8_0),
+                         [](const auto& param) {
+                           return std::string(dtype_info(param.param).name);
+                         });
 
 TEST_F(Pretrain, TwoRunsAStopAndTwoThreadsGiveTheSameFile) {
   const auto file_of = [&](std::string_view name, bool stopped, std::size_t threads) {
@@ -335,6 +346,9 @@ TEST_F(Pretrain, SaysWhatIsWrong) {
   wishes = options("run");
   wishes.type = DType::kQ4_K;
   EXPECT_EQ(code_of(wishes), "pretrain_invalid");
+  wishes.type = DType::kQ8_0;
+  wishes.shape.width = 48;
+  EXPECT_EQ(code_of(wishes), "pretrain_invalid") << "rows of 48 in blocks of 32";
   wishes = options("run");
   wishes.shape.kv_heads = 3;
   EXPECT_NE(code_of(wishes), "") << "two heads of queries cannot share three of keys";
