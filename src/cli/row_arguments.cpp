@@ -9,6 +9,9 @@ void add_row_options(Options& options, RowArguments& arguments) {
               {.flag = "--label-prompt",
                .value = "TEXT",
                .help = "what is asked of labelled texts; {text} stands for the text"});
+  options.add(arguments.label_system, {.flag = "--label-system",
+                                       .value = "TEXT",
+                                       .help = "what the system says before it; absent: nothing"});
   options.add(arguments.text_column,
               {.flag = "--text-column", .value = "NAME", .help = "of rows with labels"});
   options.add(arguments.label_column,
@@ -33,6 +36,7 @@ RenderOptions render_options(const RowArguments& arguments, std::int64_t context
   RenderOptions options;
   options.context = context;
   options.label_prompt = arguments.label_prompt;
+  options.label_system = arguments.label_system;
   for (const auto& [name, value] : kTooLong)
     if (name == arguments.too_long) options.too_long = value;
   return options;

@@ -13,12 +13,12 @@
 namespace bantam {
 
 struct RowArguments {
-  std::string label_prompt = "{text}", text_column = "text", label_column = "label";
+  std::string label_prompt = "{text}", label_system, text_column = "text", label_column = "label";
   std::string too_long = "refuse";
   bool skip_bad = false;
 };
 
-// --label-prompt, --text-column, --label-column, --skip-bad, --too-long.
+// --label-prompt, --label-system, --text-column, --label-column, --skip-bad, --too-long.
 void add_row_options(Options& options, RowArguments& arguments);
 
 RowOptions row_options(const RowArguments& arguments);

@@ -84,6 +84,10 @@ Result<RowRenderer> RowRenderer::create(const Tokenizer& tokenizer,
   if (options.label_prompt.find(kText) == std::string::npos)
     return fail(ErrorKind::kUsage, "label_prompt_invalid",
                 "the prompt for labelled texts, {}, lacks {}", quoted(options.label_prompt), kText);
+  if (chat_template == nullptr && !options.label_system.empty())
+    return fail(ErrorKind::kUsage, "label_prompt_invalid",
+                "a system that says {} needs a model with a chat template",
+                quoted(options.label_system));
   CHECK(options.context == 0 || options.context >= 2, "a context of {}", options.context);
   if (!options.now) options.now = new_year_2025();
   if (chat_template != nullptr) {
@@ -207,7 +211,9 @@ Result<Example> RowRenderer::answered(const Row& row, const Message& answer,
   if (template_ == nullptr && row.messages.empty())
     return continued(prompt, answer.content.value_or(""));
   std::vector<Message> messages = row.messages;
-  if (messages.empty()) messages.push_back({.role = "user", .content = std::move(prompt)});
+  if (row.shape == RowShape::kLabelled && !options_.label_system.empty())
+    messages.push_back({.role = "system", .content = options_.label_system});
+  if (row.messages.empty()) messages.push_back({.role = "user", .content = std::move(prompt)});
   messages.push_back(answer);
   std::vector<float> weights(messages.size(), 0.0f);
   weights.back() = 1;

@@ -37,6 +37,7 @@ struct RenderOptions {
   bool last_answer_only = false;  // of a conversation; where templates show earlier ones otherwise
   bool learn_prompts = false;     // weights of one everywhere
   std::string label_prompt = "{text}";  // of labelled texts; "{text}" stands for the text
+  std::string label_system;             // what the system says before it; empty: nothing
   // What strftime_now() answers in templates. Fixed, so that the same rows give the same ids on
   // every day: the first of January 2025, noon, unless said.
   std::optional<std::tm> now;
@@ -64,7 +65,8 @@ class RowRenderer {
   // Keeps references. Without a template text prompts are continued as they are (what `generate
   // --prompt` encodes), and rows of messages are refused; with one a text prompt is what a user
   // says. Errors: kUnsupported "template_no_spans" if the template shows nothing of what an
-  // assistant says; kUsage "label_prompt_invalid" without "{text}".
+  // assistant says; kUsage "label_prompt_invalid" without "{text}", or with something for the
+  // system to say and no template to say it in.
   static Result<RowRenderer> create(const Tokenizer& tokenizer, const ChatTemplate* chat_template,
                                     RenderOptions options);
 

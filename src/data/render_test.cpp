@@ -212,6 +212,11 @@ TEST_F(Rendered, PreferencesLikedAndLabelled) {
       ElementsAre(HasSubstr("user\nWhich? t!<|im_end|>\n<|im_start|>assistant\n⟦l<|im_end|>⟧")));
   EXPECT_THAT(masks(kChatMl, R"({"text":"t","label":"l"})", {.label_prompt = "Which?"}),
               ElementsAre(HasSubstr("!label_prompt_invalid")));
+  EXPECT_THAT(masks(kChatMl, R"({"text":"t","label":"l"})", {.label_system = "Which?"}),
+              ElementsAre("<|im_start|>system\nWhich?<|im_end|>\n<|im_start|>user\nt<|im_end|>\n"
+                          "<|im_start|>assistant\n⟦l<|im_end|>⟧\n"));
+  EXPECT_THAT(masks("", R"({"text":"t","label":"l"})", {.label_system = "Which?"}),
+              ElementsAre(HasSubstr("!label_prompt_invalid")));
 }
 
 TEST_F(Rendered, WithoutATemplateTextIsContinued) {
