@@ -12,12 +12,12 @@ namespace {
 struct Distribution {
   std::vector<double> log, probability;
 
-  Distribution(std::span<const float> logits, double temperature)
+  Distribution(std::span<const double> logits, double temperature)
       : log(logits.size()), probability(logits.size()) {
     double largest = -std::numeric_limits<double>::infinity(), sum = 0;
-    for (const float logit : logits) largest = std::max(largest, double{logit});
+    for (const double logit : logits) largest = std::max(largest, logit);
     for (std::size_t i = 0; i < log.size(); ++i) {
-      log[i] = (double{logits[i]} - largest) / temperature;
+      log[i] = (logits[i] - largest) / temperature;
       sum += std::exp(log[i]);
     }
     const double total = std::log(sum);
@@ -89,57 +89,77 @@ double total_variation(const Distribution& p, const Distribution& q, std::span<d
   return sum;
 }
 
+double compare(const DistillationOptions& options, const Distribution& p, const Distribution& q,
+               std::span<double> g) {
+  switch (options.kind) {
+    case Divergence::kForward:
+      return forward_kl(p, q, g);
+    case Divergence::kReverse:
+      return reverse_kl(p, q, g);
+    case Divergence::kJensenShannon:
+      return jensen_shannon(p, q, options.mix, g);
+    case Divergence::kSkew:
+      return skew_kl(p, q, options.mix, g);
+    case Divergence::kTotalVariation:
+      return total_variation(p, q, g);
+  }
+  CHECK(false);
+}
+
 class DistillationObjective final : public Objective {
  public:
-  DistillationObjective(const DistillationOptions& options,
-                        std::shared_ptr<const TeacherRows> teacher)
+  DistillationObjective(const DistillationOptions& options, std::shared_ptr<TeacherRows> teacher)
       : options_(options), teacher_(std::move(teacher)) {}
+
+  Result<void> begin(std::span<const Example> examples,
+                     std::span<const RowTarget> targets) override {
+    return teacher_->begin(examples, targets);
+  }
+  void begin_rows(std::span<const RowTarget> targets) override { teacher_->begin_rows(targets); }
 
   double row(const KernelTable&, const RowTarget& target, double total,
              std::span<float> logits) override {
     std::vector<float> of_teacher(logits.size());
     teacher_->logits(target, of_teacher);
-    const double temperature = options_.temperature;
-    const Distribution p(of_teacher, temperature), q(logits, temperature);
+    const std::vector<double> teacher(of_teacher.begin(), of_teacher.end());
+    const std::vector<double> student(logits.begin(), logits.end());
     std::vector<double> g(logits.size());
-    const double divergence = temperature * temperature * compare(p, q, g);
+    const double divergence = divergence_of(options_, teacher, student, g);
 
     const double data = target.weight * options_.data_share, rest = target.weight - data;
     const auto id = static_cast<std::size_t>(target.id);
-    const double logprob = double{logits[id]} - total;
+    const double logprob = student[id] - total;
     for (std::size_t i = 0; i < g.size(); ++i) {
-      double derivative = rest * temperature * g[i];
-      if (data != 0) derivative += data * std::exp(double{logits[i]} - total);
+      double derivative = rest * g[i];
+      if (data != 0) derivative += data * std::exp(student[i] - total);
       logits[i] = static_cast<float>(i == id ? derivative - data : derivative);
     }
     return rest * divergence - (data != 0 ? data * logprob : 0);
   }
 
  private:
-  double compare(const Distribution& p, const Distribution& q, std::span<double> g) const {
-    switch (options_.kind) {
-      case Divergence::kForward:
-        return forward_kl(p, q, g);
-      case Divergence::kReverse:
-        return reverse_kl(p, q, g);
-      case Divergence::kJensenShannon:
-        return jensen_shannon(p, q, options_.mix, g);
-      case Divergence::kSkew:
-        return skew_kl(p, q, options_.mix, g);
-      case Divergence::kTotalVariation:
-        return total_variation(p, q, g);
-    }
-    CHECK(false);
-  }
-
   DistillationOptions options_;
-  std::shared_ptr<const TeacherRows> teacher_;
+  std::shared_ptr<TeacherRows> teacher_;
 };
 
 }  // namespace
 
+double divergence_of(const DistillationOptions& options, std::span<const double> teacher,
+                     std::span<const double> student, std::span<double> derivative) {
+  CHECK(teacher.size() == student.size() && teacher.size() == derivative.size());
+  const double temperature = options.temperature;
+  const Distribution p(teacher, temperature), q(student, temperature);
+  const double divergence = compare(options, p, q, derivative);
+  for (double& g : derivative) g *= temperature;
+  return temperature * temperature * divergence;
+}
+
+Result<void> TeacherRows::begin(std::span<const Example>, std::span<const RowTarget>) { return {}; }
+
+void TeacherRows::begin_rows(std::span<const RowTarget>) {}
+
 std::unique_ptr<Objective> make_distillation(const DistillationOptions& options,
-                                             std::shared_ptr<const TeacherRows> teacher) {
+                                             std::shared_ptr<TeacherRows> teacher) {
   CHECK(teacher != nullptr && options.mix > 0 && options.mix < 1 && options.temperature > 0 &&
         options.data_share >= 0 && options.data_share <= 1);
   return std::make_unique<DistillationObjective>(options, std::move(teacher));

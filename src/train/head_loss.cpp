@@ -60,6 +60,8 @@ std::vector<RowLoss> HeadLoss::backward(const FloatTensor& hidden,
   std::vector<RowLoss> losses(targets.size());
   for_each_chunk(
       hidden, [&](std::int64_t first, const FloatTensor& some, const FloatTensor& logits) {
+        objective.begin_rows(targets.subspan(static_cast<std::size_t>(first),
+                                             static_cast<std::size_t>(some.shape.rows())));
         const FloatTensor change = context_.scratch.alloc_floats(logits.shape);
         for_each_row(context_.pool, logits.shape.rows(), logits.shape.last(), [&](std::int64_t r) {
           const auto at = static_cast<std::size_t>(first + r);

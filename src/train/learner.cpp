@@ -190,6 +190,7 @@ Result<void> Learner::State::learn(MicroBatch& batch, std::span<const Example> e
   const FloatTensor hidden = decoder.hidden(tape, batch.view(), batch.rows);
   const std::vector<std::optional<double>> of_groups = weigh(batch, examples, hidden, objective);
   for (RowTarget& target : batch.targets) target.weight *= scale;
+  TRY(objective.begin(examples, batch.targets));
   const FloatTensor d_hidden = arena.alloc_floats(hidden.shape);
   std::ranges::fill(d_hidden.values(), 0.0F);
   const std::vector<RowLoss> rows = head.backward(hidden, batch.targets, objective, d_hidden);

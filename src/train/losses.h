@@ -58,10 +58,20 @@ struct DistillationOptions {
   double data_share = 0;  // of cross-entropy with the row's own target; the divergence has the rest
 };
 
-// Where a row's teacher comes from. May be asked by several threads at once.
+// The loss of one pair of distributions, each the softmax of its logits at the temperature, without
+// the data's share: τ² times the divergence. `derivative` gets those by the student's logits. Equal
+// logits give zeros. A logit of -∞ is a probability of zero.
+double divergence_of(const DistillationOptions& options, std::span<const double> teacher,
+                     std::span<const double> student, std::span<double> derivative);
+
+// Where a row's teacher comes from.
 class TeacherRows {
  public:
   virtual ~TeacherRows() = default;
+  // As Objective's.
+  virtual Result<void> begin(std::span<const Example> examples, std::span<const RowTarget> targets);
+  virtual void begin_rows(std::span<const RowTarget> targets);
+  // May be asked by several threads at once.
   // Logits (V): p is their softmax at the temperature. -∞ for what the teacher never says. (Of k
   // sampled tokens: τ log(count / k), which makes the gradient of kForward right on average.)
   virtual void logits(const RowTarget& target, std::span<float> out) const = 0;
@@ -70,6 +80,6 @@ class TeacherRows {
 // A teacher with the student's logits gives a loss and derivatives of exactly zero. Keeps
 // `teacher`.
 std::unique_ptr<Objective> make_distillation(const DistillationOptions& options,
-                                             std::shared_ptr<const TeacherRows> teacher);
+                                             std::shared_ptr<TeacherRows> teacher);
 
 }  // namespace bantam

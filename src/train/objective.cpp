@@ -10,6 +10,10 @@ std::optional<double> Objective::weigh(std::span<const Example>,
   return std::nullopt;
 }
 
+Result<void> Objective::begin(std::span<const Example>, std::span<const RowTarget>) { return {}; }
+
+void Objective::begin_rows(std::span<const RowTarget>) {}
+
 double Objective::row(const KernelTable& kernels, const RowTarget& target, double total,
                       std::span<float> logits) {
   const double logprob = static_cast<double>(logits[static_cast<std::size_t>(target.id)]) - total;

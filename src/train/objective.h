@@ -5,6 +5,7 @@
 //   weigh()  sees the log-probabilities of a group of examples (a chosen and a rejected answer,
 //            say) and sets each row's weight: the gradient is that of Σ weight · -log p(token)
 //   row()    sees the logits of a row and puts their derivative in their place (distillation)
+// begin() and begin_rows() say which rows come, to whoever has to prepare something for them.
 // The defaults are supervised fine-tuning: the examples' own weights, cross-entropy.
 #pragma once
 
@@ -13,6 +14,7 @@
 #include <span>
 #include <vector>
 
+#include "base/result.h"
 #include "data/example.h"
 #include "kernels/kernels.h"
 
@@ -42,6 +44,14 @@ class Objective {
   virtual std::optional<double> weigh(std::span<const Example> group,
                                       std::span<const std::vector<double>> logprobs,
                                       std::span<std::vector<float>> weights);
+
+  // Called for every micro-batch after weigh() and before its rows. `examples` are those that the
+  // learner was given, `targets` the micro-batch's rows, in order of example and position. An error
+  // ends the step.
+  virtual Result<void> begin(std::span<const Example> examples, std::span<const RowTarget> targets);
+
+  // Which of them are asked for next, by row(), in any order.
+  virtual void begin_rows(std::span<const RowTarget> targets);
 
   // logits (V) → d loss / d logits, in place; returns the row's loss. `total` is log Σ exp of the
   // logits. The default is weight · -log p(target). May be called by several threads at once.
