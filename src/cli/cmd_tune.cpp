@@ -52,6 +52,10 @@ std::string TuneCommand::plan_text(const TunePlan& plan) const {
   if (plan.left_out > 0) text += fmt::format("{} examples were not selected\n", plan.left_out);
   if (plan.replay_examples > 0)
     text += fmt::format("{} examples to replay\n", plan.replay_examples);
+  if (plan.by_bytes) text += "the teacher has other tokens: it is asked byte by byte\n";
+  if (plan.unaligned > 0)
+    text += fmt::format("{} rows are left out: the teacher sees other answers\n", plan.unaligned);
+  if (plan.makes_cache) text += "the teacher's targets are drawn before the first step\n";
   text += fmt::format("{} parameters, {} steps\n",
                       human_count(static_cast<std::uint64_t>(plan.parameters)), plan.steps);
   text += fmt::format(
@@ -72,6 +76,8 @@ JsonObject TuneCommand::plan_document(const TunePlan& plan) {
           {"train_examples", plan.train_examples},
           {"left_out", plan.left_out},
           {"replay_examples", plan.replay_examples},
+          {"unaligned", plan.unaligned},
+          {"by_bytes", plan.by_bytes},
           {"validation_examples", plan.validation_examples},
           {"parameters", plan.parameters},
           {"steps", plan.steps},

@@ -36,6 +36,12 @@ constexpr Names<Preference, 5> kPreferences = {{{"dpo", Preference::kDpo},
                                                 {"simpo", Preference::kSimpo},
                                                 {"orpo", Preference::kOrpo}}};
 
+constexpr Names<Divergence, 5> kDivergences = {{{"forward", Divergence::kForward},
+                                                {"reverse", Divergence::kReverse},
+                                                {"js", Divergence::kJensenShannon},
+                                                {"skew", Divergence::kSkew},
+                                                {"tv", Divergence::kTotalVariation}}};
+
 ModelName named(ModelChoice choice) { return {std::move(choice.model), std::move(choice.adapter)}; }
 
 }  // namespace
@@ -46,6 +52,7 @@ void TuneArguments::add_to(Options& all) {
   add_training(all);
   add_schedule(all);
   add_preferences(all);
+  add_teacher(all);
   add_limits(all);
 }
 
@@ -199,6 +206,47 @@ void TuneArguments::add_preferences(Options& all) {
           {.low = 0.0, .high = kHuge});
 }
 
+void TuneArguments::add_teacher(Options& all) {
+  all.add(teacher_, {.flag = "--teacher",
+                     .value = "MODEL",
+                     .help = "learn what this model says of the answers. One with other tokens is "
+                             "asked byte by byte"});
+  all.add(divergence_, {.flag = "--divergence",
+                        .value = "NAME",
+                        .help = "of the student from the teacher: KL forward or reverse, "
+                                "Jensen-Shannon, skew KL, total variation",
+                        .choices = choices(kDivergences)});
+  all.add(mix_,
+          {.flag = "--divergence-mix",
+           .value = "X",
+           .help = "the teacher's part of the mixture, for js and skew (0.1 is usual there)"},
+          {.low = 1e-6, .high = 1 - 1e-6});
+  all.add(temperature_,
+          {.flag = "--temperature", .value = "X", .help = "at which both are compared"},
+          {.low = 0.01, .high = 100.0});
+  all.add(data_share_,
+          {.flag = "--data-share",
+           .value = "X",
+           .help = "of the rows' own loss; the teacher has the rest"},
+          {.low = 0.0, .high = 1.0});
+  all.add(teacher_cache_,
+          {.flag = "--teacher-cache",
+           .value = "FILE",
+           .help = "tokens drawn from the teacher, made once; later it need not be there"});
+  all.add(teacher_samples_,
+          {.flag = "--teacher-samples",
+           .value = "N",
+           .unit = "tokens",
+           .help = "drawn for each token of an answer, four bytes each"},
+          {.low = 1, .high = 8});
+  all.add(on_policy_,
+          {.flag = "--on-policy",
+           .value = "N",
+           .unit = "steps",
+           .help = "in every Nth the teacher judges answers of the student's own; 0: never"},
+          {.low = 0, .high = 1 << 30});
+}
+
 void TuneArguments::add_limits(Options& all) {
   all.add(plan_only_, {.flag = "--plan", .help = "say what would be done, and stop there"});
   all.add(minutes_,
@@ -265,11 +313,25 @@ void TuneArguments::read_preferences(TuneOptions& wishes) const {
   wishes.kto.beta = beta_;
 }
 
+Result<void> TuneArguments::read_teacher(TuneOptions& wishes) const {
+  if (teacher_) wishes.teacher.model = named(TRY(resolve_model_choice(*teacher_)));
+  if (teacher_cache_) wishes.teacher.cache = *teacher_cache_;
+  wishes.teacher.samples = teacher_samples_;
+  wishes.teacher.loss = {.kind = choice(kDivergences, divergence_),
+                         .mix = mix_,
+                         .temperature = temperature_,
+                         .data_share = data_share_};
+  wishes.teacher.on_policy = on_policy_;
+  wishes.teacher.seed = static_cast<std::uint64_t>(seed_);
+  return {};
+}
+
 Result<TuneOptions> TuneArguments::read(std::int64_t threads) const {
   TuneOptions wishes{.model = TRY(resolve_model(model_)), .data = data_, .folder = folder_};
   read_rows(wishes);
   read_steps(wishes);
   read_preferences(wishes);
+  TRY(read_teacher(wishes));
   if (reference_) wishes.selection.reference = named(TRY(resolve_model_choice(*reference_)));
   wishes.learner.kv_type = kv_type_from_name(kv_).value();  // one of the choices
   if (forward_ == "f32") wishes.learner.mode = MatmulMode::kFloats;

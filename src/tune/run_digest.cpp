@@ -36,6 +36,11 @@ std::string run_digest(const TuneOptions& options, std::span<const Example> exam
   hash.add(fmt::format(" {} {} {} {} {} {}", s.peak, s.floor, s.warmup, s.steps, s.hold, s.cosine));
   hash.add(fmt::format(" {} {} {} {}", options.trainer.shards, options.trainer.clip,
                        static_cast<int>(options.learner.mode), options.average));
+  const TeacherOptions& t = options.teacher;
+  if (t.given())
+    hash.add(fmt::format(" {} {} {} {} {} {} {} {}", !t.cache.empty(), t.samples,
+                         static_cast<int>(t.loss.kind), t.loss.mix, t.loss.temperature,
+                         t.loss.data_share, t.on_policy, t.seed));
   return hash.hex();
 }
 

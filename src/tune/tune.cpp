@@ -10,8 +10,10 @@
 #include "models/adapter.h"
 #include "train/weight_average.h"
 #include "tune/curve.h"
+#include "tune/on_policy.h"
 #include "tune/run_digest.h"
 #include "tune/selection.h"
+#include "tune/teaching.h"
 #include "tune/tune_data.h"
 
 namespace bantam {
@@ -37,6 +39,8 @@ class Tuning final : public TuneRun, private BatchSource {
   Result<void> read_data();
   void choose_objective(RowShape shape);
   Result<void> select();
+  Result<void> settle_examples();
+  Result<void> make_cache();
   Result<std::vector<double>> losses_under(const Decoder& decoder);
   Result<void> order_batches();
   Result<void> make_trainable();
@@ -56,6 +60,7 @@ class Tuning final : public TuneRun, private BatchSource {
   ThreadPool pool_;
   TunePlan plan_;
   TextModel base_;
+  std::unique_ptr<Teaching> teaching_;
   TuneData data_;
   std::vector<Example>& examples_ = data_.examples;
   std::optional<BatchOrder> order_;
@@ -72,9 +77,16 @@ Result<void> Tuning::read_data() {
   if (options_.render.context == 0) options_.render.context = base_.decoder->spec().context_length;
   const TuneRows rows = TRY(read_tune_rows(options_));
   choose_objective(rows.file.shape);
+  if (options_.teacher.given()) {
+    if (options_.trainer.mean != LossMean::kTokens)
+      return fail(ErrorKind::kUsage, "teacher_invalid",
+                  "a teacher has nothing to say of rows of {}", row_shape_name(rows.file.shape));
+    teaching_ = TRY(Teaching::open(options_, base_));
+  }
   data_ = TRY(render_tune_rows(
       rows, TRY(RowRenderer::create(*base_.tokenizer, base_.template_or_null(), options_.render)),
-      options_));
+      teaching_ ? teaching_->alignment() : nullptr, options_));
+  plan_.unaligned = data_.unaligned;
   plan_.data = data_.report;
   plan_.validation_examples = static_cast<std::int64_t>(data_.validation.examples.size());
   return {};
@@ -125,6 +137,23 @@ Result<void> Tuning::select() {
               std::back_inserter(kept));
     examples_ = std::move(kept);
   }
+  return {};
+}
+
+// What the selection has left: numbers, sources, and the teacher's side of it.
+Result<void> Tuning::settle_examples() {
+  std::vector<Example> theirs;
+  for (std::size_t e = 0; e < examples_.size(); ++e) {
+    if (!data_.teacher.empty())
+      theirs.push_back(data_.teacher[static_cast<std::size_t>(examples_[e].number)]);
+    examples_[e].number = static_cast<std::int64_t>(e);
+  }
+  data_.teacher.clear();
+  if (teaching_ != nullptr) {
+    plan_.by_bytes = teaching_->alignment() != nullptr;
+    plan_.makes_cache = teaching_->makes_cache();
+    objective_ = TRY(teaching_->objective(examples_, std::move(theirs), kernels_, pool_));
+  }
   plan_.replay_examples = data_.replayed;
   plan_.train_examples = static_cast<std::int64_t>(examples_.size()) - data_.replayed;
   if (data_.replayed > 0)
@@ -170,6 +199,8 @@ std::int64_t Tuning::longest_group() const {
   }
   for (const Example& example : data_.validation.examples)
     longest = std::max(longest, tokens_of(example));
+  if (options_.teacher.on_policy > 0)
+    longest = std::min(base_.decoder->spec().context_length, 2 * longest + kOnPolicyRoom);
   return longest;
 }
 
@@ -188,7 +219,8 @@ Result<void> Tuning::make_trainable() {
                                   .batch_tokens = options_.batches.tokens,
                                   .parameters = plan_.parameters,
                                   .bytes_per_parameter = bytes,
-                                  .weight_bytes = full ? 0 : base_.file->tensor_bytes()},
+                                  .weight_bytes = (full ? 0 : base_.file->tensor_bytes()) +
+                                                  (teaching_ ? teaching_->bytes() : 0)},
                                  options_.learner));
   if (full) model_ = TRY(train_tensors(base_.file, {}));
   plan_.parameters = static_cast<std::int64_t>(model_.parameters->values().size());
@@ -254,6 +286,7 @@ Result<void> Tuning::measure() {
 Result<void> Tuning::prepare() {
   TRY(read_data());
   TRY(select());
+  TRY(settle_examples());
   TRY(order_batches());
   TRY(make_trainable());
   TRY(refer());
@@ -264,7 +297,11 @@ Result<std::vector<Example>> Tuning::batch(std::int64_t step) {
   std::vector<Example> examples;
   for (const std::int64_t index : order_->batch(step))
     examples.push_back(examples_[static_cast<std::size_t>(index)]);
-  return examples;
+  const TeacherOptions& teacher = options_.teacher;
+  if (teacher.on_policy == 0 || step % teacher.on_policy != 0) return examples;
+  model_.parameters->refresh(pool_);
+  return answered_by(*model_.decoder, engine_options(), *base_.tokenizer, examples,
+                     teacher.seed + static_cast<std::uint64_t>(step));
 }
 
 Result<void> Tuning::write_model() const {
@@ -272,9 +309,20 @@ Result<void> Tuning::write_model() const {
   return save_adapter(plan_.out, *model_.decoder, AdapterFormat::kGguf, DType::kF32);
 }
 
+// On the first rank; all read it.
+Result<void> Tuning::make_cache() {
+  if (teaching_ == nullptr || !teaching_->makes_cache()) return {};
+  TRY(exchange_.agree(exchange_.rank() == 0 ? teaching_->write_cache(examples_, kernels_, pool_)
+                                            : Result<void>()));
+  teaching_->cache_is_there();
+  objective_ = TRY(teaching_->objective(examples_, {}, kernels_, pool_));
+  return {};
+}
+
 // With an average that is what is measured and saved.
 Result<double> Tuning::validate() {
   if (average_ != nullptr) average_->exchange();
+  model_.parameters->refresh(pool_);
   auto score = validation_->score();
   if (average_ != nullptr) average_->exchange();
   return score;
@@ -282,6 +330,7 @@ Result<double> Tuning::validate() {
 
 Result<void> Tuning::save() {
   if (average_ != nullptr) average_->exchange();
+  model_.parameters->refresh(pool_);
   auto written = write_model();
   if (average_ != nullptr) average_->exchange();
   return written;
@@ -289,9 +338,11 @@ Result<void> Tuning::save() {
 
 Result<TrainingResult> Tuning::run(const std::function<void(const StepReport&)>& progress,
                                    std::stop_token stop) {
+  TRY(make_cache());
   TrainerOptions trainer = options_.trainer;
   trainer.folder = options_.folder;
-  trainer.run_digest = run_digest(options_, examples_, weights_digest(*base_.file), "");
+  trainer.run_digest = run_digest(options_, examples_, weights_digest(*base_.file),
+                                  teaching_ ? teaching_->digest() : "");
   TrainerHooks hooks{.progress = progress, .validate = {}, .save = [this] { return save(); }};
   if (validation_) hooks.validate = [this] { return validate(); };
   const TrainingResult result = TRY(train({.learner = *learner_,

@@ -39,6 +39,17 @@ struct SelectionOptions {
   ModelName reference;  // has seen such data; none: by the middle
 };
 
+// Whom a model learns from besides its rows. With the teacher's cache it need not be there.
+struct TeacherOptions {
+  ModelName model;
+  std::filesystem::path cache;  // of sampled targets (tune/target_cache.h); made if it is not there
+  std::int64_t samples = 8;     // a token, of the cache
+  DistillationOptions loss;
+  std::int64_t on_policy = 0;  // every so many steps the answers are the student's own; 0: none
+  std::uint64_t seed = 1;      // of samples
+  bool given() const { return model.given() || !cache.empty(); }
+};
+
 enum class TuneMethod : std::uint8_t { kAdapter, kFull };
 
 struct TuneOptions {
@@ -57,6 +68,7 @@ struct TuneOptions {
   BatchOptions batches;
   PreferenceOptions preference;  // of rows with a chosen and a rejected answer
   KtoOptions kto;                // of rows with answers that were liked or not
+  TeacherOptions teacher;        // of rows with answers that are simply learned
   AdamwOptions adamw;
   std::optional<MuonOptions> muon;  // for matrices, instead of AdamW for all
   Schedule schedule;   // `steps` follows from the epochs, `warmup` from them if it is negative
@@ -78,7 +90,10 @@ struct TunePlan {
   DataReport data;
   MemoryPlan memory;
   std::int64_t train_examples = 0, replay_examples = 0, validation_examples = 0;
-  std::int64_t left_out = 0;                           // examples that were not selected
+  std::int64_t left_out = 0;   // examples that were not selected
+  std::int64_t unaligned = 0;  // rows that a teacher with other tokens sees otherwise: left out
+  bool by_bytes = false;       // the teacher has other tokens
+  bool makes_cache = false;    // of the teacher's targets, before the first step
   std::int64_t steps = 0, parameters = 0, tokens = 0;  // tokens: of all steps
   double tokens_per_second = 0;                        // of a measured micro-batch
   double seconds = 0;                                  // by that

@@ -4,6 +4,8 @@
 #include <iterator>
 #include <set>
 
+#include "tune/byte_distillation.h"
+
 namespace bantam {
 namespace {
 
@@ -13,6 +15,27 @@ Kind kind_of(RowShape shape) {
   return shape == RowShape::kPreference ? Kind::kPairs
          : shape == RowShape::kLiked    ? Kind::kLiked
                                         : Kind::kAnswers;
+}
+
+// Adds the row's examples, and the teacher's of the same answer.
+Result<void> add_row(const Row& row, const RowRenderer& renderer, const ByteAlignment* alignment,
+                     RenderCounts& counts, TuneData& data) {
+  std::vector<Example> examples = TRY(renderer.render(row, counts));
+  if (alignment == nullptr) {
+    std::ranges::move(examples, std::back_inserter(data.examples));
+    return {};
+  }
+  RenderCounts ignored;
+  std::vector<Example> theirs = TRY(alignment->renderer.render(row, ignored));
+  if (examples.size() == 1 && theirs.size() == 1 &&
+      same_answers(byte_answer(examples[0], *alignment->student),
+                   byte_answer(theirs[0], *alignment->teacher))) {
+    data.examples.push_back(std::move(examples[0]));
+    data.teacher.push_back(std::move(theirs[0]));
+  } else if (!examples.empty()) {
+    ++data.unaligned;
+  }
+  return {};
 }
 
 }  // namespace
@@ -42,17 +65,18 @@ Result<TuneRows> read_tune_rows(const TuneOptions& options) {
 }
 
 Result<TuneData> render_tune_rows(const TuneRows& rows, const RowRenderer& renderer,
-                                  const TuneOptions& options) {
+                                  const ByteAlignment* alignment, const TuneOptions& options) {
   TuneData data;
   RenderCounts counts;
   std::set<std::string> labels;
   for (const Row& row : rows.train) {
     if (row.shape == RowShape::kLabelled) labels.insert(row.label);
-    std::ranges::move(TRY(renderer.render(row, counts)), std::back_inserter(data.examples));
+    TRY(add_row(row, renderer, alignment, counts, data));
   }
   if (data.examples.empty())
-    return fail(ErrorKind::kMalformed, "data_empty", "{}: no row is left to learn from",
-                options.data.string());
+    return fail(ErrorKind::kMalformed, "data_empty", "{}: no row is left to learn from{}",
+                options.data.string(),
+                data.unaligned > 0 ? ": the teacher's template shows other answers" : "");
   const std::vector<std::string> all_labels(labels.begin(), labels.end());
   RenderCounts of_validation;
   data.validation = TRY(make_validation(options.metric, rows.validation, all_labels, renderer,
@@ -60,12 +84,11 @@ Result<TuneData> render_tune_rows(const TuneRows& rows, const RowRenderer& rende
   data.report = make_report(rows.file, data.examples, counts);
   compare_held_out(data.report, rows.train, rows.validation, "validation");
   RenderCounts of_replay;
-  for (const Row& row : rows.replay) {
-    for (Example& example : TRY(renderer.render(row, of_replay))) {
-      data.examples.push_back(std::move(example));
-      ++data.replayed;
-    }
-  }
+  const std::size_t own = data.examples.size();
+  for (const Row& row : rows.replay) TRY(add_row(row, renderer, alignment, of_replay, data));
+  data.replayed = static_cast<std::int64_t>(data.examples.size() - own);
+  for (std::size_t e = 0; e < data.examples.size(); ++e)
+    data.examples[e].number = static_cast<std::int64_t>(e);
   return data;
 }
 

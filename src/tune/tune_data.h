@@ -10,6 +10,7 @@
 #include "data/render.h"
 #include "data/report.h"
 #include "data/rows.h"
+#include "tune/teaching.h"
 #include "tune/tune.h"
 
 namespace bantam {
@@ -25,13 +26,15 @@ Result<TuneRows> read_tune_rows(const TuneOptions& options);
 
 struct TuneData {
   std::vector<Example> examples;  // of the rows to learn from, then of those to replay
+  std::vector<Example> teacher;   // as many, if the teacher has other tokens
+  std::int64_t unaligned = 0;     // rows left out as the teacher sees another answer
   std::int64_t replayed = 0;      // how many of them are the latter
   ValidationSet validation;
   DataReport report;  // of what is learned from
 };
-// Errors: those of the renderer and of make_validation(); kMalformed "data_empty" if no row is left
-// to learn from.
+// `alignment` is the teacher's, or null. Errors: those of the renderer and of make_validation();
+// kMalformed "data_empty" if no row is left to learn from.
 Result<TuneData> render_tune_rows(const TuneRows& rows, const RowRenderer& renderer,
-                                  const TuneOptions& options);
+                                  const ByteAlignment* alignment, const TuneOptions& options);
 
 }  // namespace bantam
