@@ -55,7 +55,10 @@ class PretrainCommand : public Command {
                  "Rows are what `bantam tune` takes: documents, conversations, texts with labels.\n"
                  "A plan is printed first; --plan ends there. The same command goes on where it\n"
                  "was stopped (Ctrl-C, SIGTERM, a crash) and ends with the same bits; so does the\n"
-                 "same command anywhere else. Held-out texts are scored in nats a token and in\n"
+                 "same command anywhere else. With more or fewer --tokens it goes on, too, as "
+                 "long\n"
+                 "as the rate is at its peak (--hold). Held-out texts are scored in nats a token "
+                 "and in\n"
                  "bits a byte; the best model so far is FOLDER/model.gguf, the log is log.jsonl,\n"
                  "the picture curve.svg. `bantam quantize` makes it smaller, `bantam tune --full`\n"
                  "goes on with it on other rows."}) {
@@ -84,7 +87,7 @@ class PretrainCommand : public Command {
   std::optional<std::string> template_, tokenizer_;
   bool skip_bad_ = false, learn_prompts_ = false, plan_only_ = false, no_zero_ = false,
        cosine_ = false;
-  double validation_share_ = 0.02, tokens_ = 0, epochs_ = 1, rate_ = 0, others_rate_ = 0.003,
+  double validation_share_ = 0.02, tokens_ = 0, epochs_ = 1, rate_ = 0, others_rate_ = 0.01,
          decay_ = 0.1, hold_ = 0.4, average_ = 0, embedding_deviation_ = 0.02, clip_ = 1,
          minutes_ = 0, memory_ = 0;
   std::int64_t validation_rows_ = 200, layers_ = 0, width_ = 0, heads_ = 0, kv_heads_ = 0,
@@ -199,7 +202,10 @@ void PretrainCommand::add_training_options() {
   all.add(decay_, {.flag = "--decay", .value = "X", .help = "of matrices"},
           {.low = 0.0, .high = 1.0});
   all.add(warmup_,
-          {.flag = "--warmup", .value = "N", .unit = "steps", .help = "-1: a twentieth of all"},
+          {.flag = "--warmup",
+           .value = "N",
+           .unit = "steps",
+           .help = "-1: 40, or a quarter of a short run"},
           {.low = -1, .high = 1 << 30});
   all.add(hold_,
           {.flag = "--hold",

@@ -41,6 +41,7 @@ class Trainer {
 
   Result<void> begin();
   Result<void> open_folder();  // rank 0
+  Result<void> check_rates() const;
   std::optional<TrainingEnd> end_before_step() const;
 
   struct Batch {
@@ -86,7 +87,29 @@ Result<void> Trainer::open_folder() {
   } else if (loaded.error().code != "file_not_found") {
     return std::unexpected(std::move(loaded).error());
   }
-  return folder_->rewind_log(state_.step);
+  TRY(folder_->rewind_log(state_.step));
+  return check_rates();
+}
+
+// That the steps taken are those that this schedule would have had.
+Result<void> Trainer::check_rates() const {
+  std::int64_t step = 0;
+  for (const Json& line : TRY(read_log(folder_->log()))) {
+    const auto* rate = line.as_object().if_contains("rate");
+    if (rate == nullptr) continue;
+    const auto now = static_cast<double>(t_.schedule.rate(++step));
+    if (!rate->is_number() || rate->to_number<double>() != now)
+      return std::unexpected(
+          fail(ErrorKind::kConfiguration, "checkpoint_other_run",
+               "the folder holds a run whose step {} had a rate of {}; this schedule has {}", step,
+               write_json(*rate), now)
+              .error()
+              .with_hint("only before the rate falls can a run become longer or shorter"));
+  }
+  if (step == state_.step) return {};
+  return fail(ErrorKind::kMalformed, "log_invalid",
+              "{}: expected a line for each of {} steps, found {}", folder_->log().string(),
+              state_.step, step);
 }
 
 Result<void> Trainer::begin() {

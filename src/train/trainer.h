@@ -2,7 +2,9 @@
 //
 // A run lives in a folder that it locks (run_folder.h). It can be killed at any moment; running it
 // again goes on from the last checkpoint and ends with the same bits. A stop token (SIGTERM) ends
-// it after the step that it is in, with a checkpoint.
+// it after the step that it is in, with a checkpoint. The schedule may be another one when it goes
+// on, if it has the rates that the log says the steps so far were taken with: as long as the rate
+// has not begun to fall, a run can still become longer or shorter.
 //
 // The same run on several ranks (exchange.h) gives the same bits as on one. Rank 0 has the folder;
 // a rank that fails ends all.
@@ -94,10 +96,11 @@ struct Training {
 };
 
 // Parameters hold the last step's values afterwards, whatever the end. A run that is done is not
-// done again: it answers at once. Errors: "run_locked"; "model_numerics" (a loss, gradient or
-// parameter is not a finite number: names step and row, and leaves the last good checkpoint);
-// kConfiguration "shards_invalid"; kMalformed "batch_empty"; kUnavailable "peer_failed"; those of
-// the parts and hooks.
+// done again: it answers at once. Errors: "run_locked"; kConfiguration "checkpoint_other_run", also
+// for a schedule with other rates so far; kMalformed "log_invalid" if the log lacks steps;
+// "model_numerics" (a loss, gradient or parameter is not a finite number: names step and row, and
+// leaves the last good checkpoint); kConfiguration "shards_invalid"; kMalformed "batch_empty";
+// kUnavailable "peer_failed"; those of the parts and hooks.
 Result<TrainingResult> train(const Training& training, const TrainerOptions& options,
                              const TrainerHooks& hooks, std::stop_token stop);
 

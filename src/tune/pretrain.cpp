@@ -24,7 +24,8 @@ constexpr std::string_view kTemplateKey = "tokenizer.chat_template";
 constexpr std::string_view kDocumentMark = "<|endoftext|>";
 // Rows that are no multiple of it do not fit the smaller storage types.
 constexpr std::int64_t kBlockOfManyTypes = 256;
-constexpr std::int64_t kValidations = 20;          // in a run
+constexpr std::int64_t kValidations = 20;  // in a run
+constexpr std::int64_t kWarmup = 40;
 constexpr std::uint32_t kQuantizationVersion = 2;  // of GGUF's blocks
 
 template <typename... Args>
@@ -178,7 +179,7 @@ Result<void> Pretraining::order_batches() {
         source.share * static_cast<double>(plan_.tokens) / static_cast<double>(source.tokens);
   Schedule& schedule = options_.schedule;
   schedule.steps = plan_.steps;
-  if (schedule.warmup < 0) schedule.warmup = plan_.steps / 20;
+  if (schedule.warmup < 0) schedule.warmup = std::min(kWarmup, plan_.steps / 4);
   TrainerOptions& trainer = options_.trainer;
   if (trainer.validate_every == 0)
     trainer.validate_every = std::max<std::int64_t>(1, plan_.steps / kValidations);
@@ -318,7 +319,8 @@ Result<std::vector<Example>> Pretraining::batch(std::int64_t step) {
 }
 
 // Of all that decides the result: first weights and metadata, ids and weights of every row, options
-// of the steps. Not of time, memory, threads, how often it is validated.
+// of the steps. Not of time, memory, threads, how often it is validated; nor of the schedule, of
+// which the trainer sees to it that the steps so far are its own.
 std::string Pretraining::digest() const {
   Hash64 hash;
   hash.add(initial_digest_);
@@ -339,8 +341,6 @@ std::string Pretraining::digest() const {
   } else {
     add_adamw(options_.adamw);
   }
-  const Schedule& s = options_.schedule;
-  hash.add(fmt::format(" {} {} {} {} {} {}", s.peak, s.floor, s.warmup, s.steps, s.hold, s.cosine));
   hash.add(fmt::format(" {} {} {} {}", options_.average, options_.trainer.shards,
                        options_.trainer.clip, static_cast<int>(options_.learner.mode)));
   return hash.hex();

@@ -6,6 +6,8 @@
 //
 // The same options on the same texts give the same file, to the bit: with any number of threads, on
 // any machine, alone or by several ranks (for the same `shards`), and after any number of kills.
+// How long a run shall be can be changed on the way, as long as its rate has not begun to fall
+// (Schedule::hold): then it ends with the bits of one that was as long from the start.
 // What it leaves in its folder (train/run_folder.h) besides checkpoint and log: model.gguf,
 // tokenizer.json where the vocabulary is byte-level BPE, and curve.svg.
 #pragma once
@@ -60,9 +62,10 @@ struct PretrainOptions {
   BatchOptions batches;     // tokens, seed; sources follow from the data
   std::int64_t tokens = 0;  // to learn from in all; 0: so many epochs of the first file
   double epochs = 1;
-  std::optional<MuonOptions> muon = MuonOptions{};  // for matrices; nothing: AdamW for all
+  // For matrices; nothing: AdamW for all.
+  std::optional<MuonOptions> muon = MuonOptions{.others_rate = 0.5F};
   AdamwOptions adamw = {.beta2 = 0.95F, .decay = 0.1F};
-  // `steps` follows from the tokens, `warmup` from the steps (a twentieth) if it is negative.
+  // `steps` follows from the tokens; `warmup` is 40, or a quarter of the steps, if it is negative.
   Schedule schedule = {.peak = 0.02F, .warmup = -1, .hold = 0.4};
   double average = 0;        // what WeightAverage keeps of it a step; 0: none
   DType type = DType::kF32;  // of the file's matrices: F32 or F16

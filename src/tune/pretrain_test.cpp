@@ -185,6 +185,45 @@ TEST_F(Pretrain, TwoRunsAStopAndTwoThreadsGiveTheSameFile) {
   EXPECT_TRUE(once == file_of("stopped", true, 1));
 }
 
+TEST_F(Pretrain, CanBecomeLongerWhileTheRateIsAtItsPeak) {
+  PretrainOptions wishes = options("run");
+  wishes.name = "same";
+  wishes.epochs = 1;
+  wishes.schedule.hold = 0.6;
+  wishes.schedule.warmup = 2;
+  // Asked for after the step before.
+  const auto stop_at = [&](std::int64_t step) {
+    std::stop_source source;
+    const auto result = prepare(wishes).value()->run(
+        [&](const StepReport& report, auto) {
+          if (report.step == step - 1) source.request_stop();
+        },
+        source.get_token());
+    return result->state.step;
+  };
+  const std::int64_t steps = prepare(wishes).value()->plan().steps;
+  const std::int64_t held = steps / 2;
+  EXPECT_EQ(stop_at(held), held);
+  PretrainOptions longer = wishes;
+  longer.epochs = 1.5;
+  ASSERT_TRUE(prepare(longer).value()->run({}, {}).has_value());
+  const std::string model = model_bytes("run");
+  longer.folder = root_ / "other";
+  ASSERT_TRUE(prepare(longer).value()->run({}, {}).has_value());
+  EXPECT_TRUE(model == model_bytes("other"));
+
+  // Once it falls it is too late.
+  wishes.folder = root_ / "late";
+  EXPECT_EQ(stop_at(steps - 1), steps - 1);
+  longer.folder = root_ / "late";
+  const auto refused = prepare(longer).value()->run({}, {});
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code, "checkpoint_other_run");
+  EXPECT_TRUE(prepare(wishes).value()->run({}, {}).has_value()) << "as it was";
+  fs::remove(root_ / "late" / "log.jsonl");
+  EXPECT_EQ(prepare(wishes).value()->run({}, {}).error().code, "log_invalid");
+}
+
 TEST_F(Pretrain, WhatDecidesTheResultMakesAnotherRun) {
   PretrainOptions wishes = options("run");
   wishes.epochs = 0.2;
