@@ -39,6 +39,12 @@ TELL = "Tell a story."
 SIZES = {"slots": 48000, "extract": 14000, "tickets": 6000, "arithmetic": 12000, "yesno": 12000, "router": 6000,
          "smalltalk": 3000, "outside": 1500, "made": 5000}
 DEV_ROWS = 300
+# Rows of each kind in lessons.jsonl, which the second stage learns answers from: about 5 M tokens at --scale 1, half of
+# them intents, two fifths slots and fields.
+LESSONS = {"banking": 18000, "clinc": 24000, "outside": 1000, "snips": 1890, "slots": 20000, "extract": 5000, "tickets": 2500,
+           "yesno": 5000, "arithmetic": 5000, "nlupp": 2000, "router": 2000, "smalltalk": 1500}
+# Rows of each kind in lessons.dev.jsonl, by which its best moment is chosen.
+LESSONS_DEV = {"banking": 100, "clinc": 100, "snips": 100, "extract": 30, "yesno": 30}
 SHARED_GRAMS = {"stories": 8, "tell": 8, "made": 8}  # stock openings; see decontaminate.py
 MAX_TELL = 1500  # characters: what fits a context of 512 tokens with room
 
@@ -116,6 +122,15 @@ def all_kinds(data, args):
     return train, dev
 
 
+def taken(kinds, counts):
+    """So many rows of each kind, evenly from all of them; all, where there are fewer."""
+    rows = []
+    for kind, count in counts.items():
+        have = kinds[kind]
+        rows += [have[i * len(have) // count] for i in range(count)] if count < len(have) else have
+    return rows
+
+
 def said_in(row):
     """The text by which a row is compared with held-out rows."""
     return row if isinstance(row, str) else row[1] if row[0] != TELL else row[1] + " " + row[2]
@@ -149,13 +164,17 @@ def main():
     screen = decontaminate.Screen()
     for kind in sorted(dev):
         screen.add(kind, [said_in(row) for row in dev[kind]])
+    report = {}
+    for kind in sorted(train):
+        train[kind] = decontaminate.filtered(screen, kind, train[kind], said_in, SHARED_GRAMS.get(kind, 0), report)
+    order = Rng(args.seed, "lessons")
+    train["lessons"] = order.shuffled(taken(train, {kind: int(rows * args.scale) for kind, rows in LESSONS.items()}))
+    dev["lessons"] = taken(dev, LESSONS_DEV)
     args.out.mkdir(parents=True, exist_ok=True)
     manifest = {"seed": args.seed, "scale": args.scale, "variants": args.variants, "leave_out": args.leave_out,
-                "train": {}, "dev": {}, "decontamination": {}}
+                "train": {}, "dev": {}, "decontamination": report}
     for kind in sorted(train):
-        rows = decontaminate.filtered(screen, kind, train[kind], said_in, SHARED_GRAMS.get(kind, 0),
-                                      manifest["decontamination"])
-        manifest["train"][kind] = write(args.out / f"{kind}.jsonl", rows)
+        manifest["train"][kind] = write(args.out / f"{kind}.jsonl", train[kind])
     for kind in sorted(dev):
         manifest["dev"][kind] = write(args.out / f"{kind}.dev.jsonl", dev[kind])
     (args.out / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
