@@ -36,9 +36,9 @@ bool is_empty(const FloatProduct& product) {
 
 std::int64_t pieces(std::int64_t whole, std::int64_t piece) { return (whole + piece - 1) / piece; }
 
-// Bands of about the same height, of whole panels: a low one packs as much of b as a high one.
-std::int64_t band_rows(std::int64_t rows) {
-  const std::int64_t even = pieces(rows, pieces(rows, kProductRows));
+// The whole in even parts of whole sixteens, at least so many and none above `most`.
+std::int64_t part_of(std::int64_t whole, std::int64_t parts, std::int64_t most) {
+  const std::int64_t even = pieces(whole, std::max(parts, pieces(whole, most)));
   return pieces(even, kProductPanelRows) * kProductPanelRows;
 }
 
@@ -46,10 +46,11 @@ std::int64_t band_rows(std::int64_t rows) {
 
 void product_here(const KernelTable& kernels, const FloatProduct& product, float* scratch) {
   if (is_empty(product)) return;
-  const std::int64_t rows = band_rows(product.rows);
+  const std::int64_t rows = part_of(product.rows, 1, kProductRows);
+  const std::int64_t columns = part_of(product.columns, 1, kProductColumns);
   for (std::int64_t row = 0; row < product.rows; row += rows)
-    for (std::int64_t column = 0; column < product.columns; column += kProductColumns)
-      kernels.multiply_block(block_of(product, row, rows, column, kProductColumns), scratch);
+    for (std::int64_t column = 0; column < product.columns; column += columns)
+      kernels.multiply_block(block_of(product, row, rows, column, columns), scratch);
 }
 
 void product(const KernelTable& kernels, ThreadPool& pool, Arena& scratch,
@@ -58,12 +59,11 @@ void product(const KernelTable& kernels, ThreadPool& pool, Arena& scratch,
   const Arena::Mark mark = scratch.mark();
   float* const memory =
       scratch.alloc<float>(static_cast<std::size_t>(kProductScratchFloats) * pool.size());
+  const std::int64_t rows = part_of(product.rows, 1, kProductRows);
+  const std::int64_t bands = pieces(product.rows, rows);
   // Narrower blocks where there would be too few for every thread.
-  std::int64_t columns = kProductColumns;
-  const std::int64_t rows = band_rows(product.rows), bands = pieces(product.rows, rows);
-  const auto wanted = static_cast<std::int64_t>(2 * pool.size());
-  while (columns > kMostPanelColumns && bands * pieces(product.columns, columns) < wanted)
-    columns /= 2;
+  const auto wanted = pool.size() == 1 ? 1 : static_cast<std::int64_t>(2 * pool.size());
+  const std::int64_t columns = part_of(product.columns, pieces(wanted, bands), kProductColumns);
   const std::int64_t across = pieces(product.columns, columns);
   pool.parallel_for(
       static_cast<std::size_t>(bands * across), 1,

@@ -52,11 +52,10 @@ void product_packed(const KernelTable& kernels, ThreadPool& pool, Arena& scratch
 
 // What KernelTable::multiply_block takes at most: rows and columns of c, whatever the depth. The
 // rows of a are packed a stretch of kProductDepth at a time and stay in the second-level cache,
-// those of b a panel of at most 64 columns at a time.
-inline constexpr std::int64_t kProductRows = 256, kProductColumns = 512, kProductDepth = 256;
-inline constexpr std::int64_t kMostPanelColumns = 64, kProductPanelRows = 16;
+// those of b a panel of at most 48 columns at a time.
+inline constexpr std::int64_t kProductRows = 384, kProductColumns = 1024, kProductDepth = 256;
+inline constexpr std::int64_t kMostPanelColumns = 48, kProductPanelRows = 16;
 inline constexpr std::int64_t kProductScratchFloats =
-    kProductDepth * (kProductRows + kProductPanelRows + kMostPanelColumns) +
-    kProductPanelRows * kMostPanelColumns;
+    kProductRows * (kProductDepth + 16) + kProductDepth * kMostPanelColumns;
 
 }  // namespace bantam

@@ -15,8 +15,9 @@ struct Sizes {
   std::int64_t rows, depth, columns;
 };
 // Around the sizes of tiles, panels and blocks.
-constexpr Sizes kSizes[] = {{1, 1, 1},     {3, 5, 7},     {8, 16, 32},     {9, 33, 31},
-                            {17, 256, 48}, {70, 257, 65}, {193, 260, 530}, {5, 600, 1}};
+constexpr Sizes kSizes[] = {{1, 1, 1},       {3, 5, 7},     {8, 16, 32},
+                            {9, 33, 31},     {17, 256, 48}, {70, 257, 65},
+                            {257, 260, 530}, {5, 600, 1},   {24, 40, 1040}};
 
 struct Operands {
   std::vector<float> a, b, c;

@@ -4,7 +4,7 @@
 inline constexpr int kLanes = 16;
 inline constexpr int kThinTokens = 4, kPanelVectors = 1, kWideTokens = 2;
 inline constexpr int kFloatRows = 2, kFloatTokens = 2, kPeakChains = 5;
-inline constexpr int kAttentionRows = 4, kAttentionVectors = 1;
+inline constexpr int kAttentionRows = 4, kAttentionVectors = 1, kProductVectors = 1;
 
 struct Floats {
   __m256 a, b;

@@ -4,7 +4,7 @@
 inline constexpr int kLanes = 16;
 inline constexpr int kThinTokens = 8, kPanelVectors = 2, kWideTokens = 6;
 inline constexpr int kFloatRows = 4, kFloatTokens = 6, kPeakChains = 12;
-inline constexpr int kAttentionRows = 8, kAttentionVectors = 2;
+inline constexpr int kAttentionRows = 8, kAttentionVectors = 2, kProductVectors = 3;
 
 struct Floats {
   __m512 v;

@@ -15,8 +15,8 @@ inline constexpr int kThinTokens = 4, kPanelVectors = 1, kWideTokens = 2;
 inline constexpr int kFloatRows = 2, kFloatTokens = 2;
 // Independent sums that keep the multipliers busy and fit the registers (peaks.inl).
 inline constexpr int kPeakChains = 2;
-// Rows and vectors of a tile of float products (attention.inl, product.inl).
-inline constexpr int kAttentionRows = 2, kAttentionVectors = 1;
+// Rows and vectors of a tile of float products (attention.inl; product.inl has the same rows).
+inline constexpr int kAttentionRows = 2, kAttentionVectors = 1, kProductVectors = 1;
 
 struct Floats {
   float v[16];
