@@ -132,6 +132,19 @@ class CommandsTest(unittest.TestCase):
                 self.assertEqual(json.loads(done.stdout)["end"], "done")
                 adapters.append((run_folder / "adapter.gguf").read_bytes())
             self.assertEqual(adapters[0], adapters[1])
+            models = []
+            texts = folder / "texts.jsonl"
+            texts.write_text("".join(json.dumps({"text": f"Day {i}: the wanderer went to the {word} "
+                                                         "and slept there."}) + "\n"
+                                     for i in range(40) for word in ("river", "market", "garden")))
+            for start in ([], mpirun):
+                run_folder = folder / f"model{len(models)}"
+                done = subprocess.run(start + pretrain(run_folder, texts, "--shards", "2"),
+                                      capture_output=True, text=True, timeout=60, check=False,
+                                      env=os.environ | root)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                models.append((run_folder / "model.gguf").read_bytes())
+            self.assertEqual(models[0], models[1])
             # Fewer shards than ranks: all end, and rank 0 says why.
             done = subprocess.run(mpirun + tune(folder / "one", rows), capture_output=True,
                                   text=True, timeout=60, check=False, env=os.environ | root)

@@ -3,7 +3,7 @@
 //
 // For each model: NAME.weights.safetensors, NAME.gradients.safetensors (of the mean loss of a few
 // examples) and NAME.json: its numbers, the examples, the loss, and the losses of a hundred steps
-// of AdamW.
+// of AdamW, or, of the one that begins as pretraining does, of Muon.
 #include <cstdio>
 #include <filesystem>
 #include <string>
@@ -15,6 +15,7 @@
 #include "base/random.h"
 #include "formats/safetensors.h"
 #include "support/random_model.h"
+#include "train/initialise.h"
 #include "train/learner.h"
 #include "train/optimizer.h"
 #include "train/trainable.h"
@@ -26,7 +27,21 @@ using support::RandomModelSpec;
 
 constexpr int kSteps = 100;
 constexpr AdamwOptions kAdamw = {.beta1 = 0.9F, .beta2 = 0.95F, .epsilon = 1e-8F, .decay = 0.1F};
-constexpr float kRate = 2e-3F, kClip = 1.0F;
+constexpr MuonOptions kMuon = {.momentum_steps = 40, .decay = 0.1F, .others_rate = 0.2F};
+constexpr float kRate = 2e-3F, kMuonRate = 2e-2F, kClip = 1.0F;
+constexpr float kEpsilon = 1e-5F, kRopeBase = 10000;
+constexpr ModelShape kPretrained = {.layers = 2,
+                                    .width = 64,
+                                    .heads = 4,
+                                    .kv_heads = 2,
+                                    .head_width = 16,
+                                    .ffn_width = 96,
+                                    .vocab = 96,
+                                    .context = 64,
+                                    .tied = true,
+                                    .rope_base = kRopeBase,
+                                    .family = "qwen3",
+                                    .name = "pretrained"};
 
 std::vector<std::pair<std::string, RandomModelSpec>> models() {
   const RandomModelSpec llama{.vocab = 96,
@@ -78,16 +93,68 @@ Json examples_json(const std::vector<Example>& all) {
   return array;
 }
 
-Result<void> write_model(const std::filesystem::path& folder, const std::string& name,
-                         const RandomModelSpec& spec) {
-  const auto path = [&](const char* suffix) { return folder / (name + suffix); };
-  const auto file = support::make_random_model(spec);
-  TRY(write_safetensors(path(".weights.safetensors"), file->tensors()));
-  const TrainableModel model = TRY(train_tensors(file, {}));
-  ThreadPool pool(1);
+struct Subject {
+  std::string name;
+  std::shared_ptr<WeightFile> weights;
+  JsonObject numbers;
+  bool muon = false;
+};
+
+Subject random_subject(const std::string& name, const RandomModelSpec& spec) {
+  return {
+      .name = name,
+      .weights = support::make_random_model(spec),
+      .numbers = {{"architecture", spec.architecture},
+                  {"heads", spec.heads},
+                  {"kv_heads", spec.kv_heads},
+                  {"head_width", spec.head_width > 0 ? spec.head_width : spec.width / spec.heads},
+                  {"layers", spec.layers},
+                  {"rope_base", spec.rope_base},
+                  {"epsilon", spec.norm_epsilon}}};
+}
+
+Result<Subject> pretrained_subject(ThreadPool& pool) {
+  return Subject{.name = "pretrained",
+                 .weights = TRY(initial_weights(kPretrained, {}, pool, {.seed = 3})),
+                 .numbers = {{"architecture", kPretrained.family},
+                             {"heads", kPretrained.heads},
+                             {"kv_heads", kPretrained.kv_heads},
+                             {"head_width", kPretrained.head_width},
+                             {"layers", kPretrained.layers},
+                             {"rope_base", kRopeBase},
+                             {"epsilon", kEpsilon}},
+                 .muon = true};
+}
+
+JsonObject adamw_json(const AdamwOptions& options, float rate) {
+  return {{"rate", rate},
+          {"beta1", options.beta1},
+          {"beta2", options.beta2},
+          {"epsilon", options.epsilon},
+          {"decay", options.decay}};
+}
+
+void add_steps(const Subject& subject, JsonObject& document) {
+  document["clip"] = kClip;
+  document["adamw"] = subject.muon ? adamw_json(kMuon.others, kMuonRate * kMuon.others_rate)
+                                   : adamw_json(kAdamw, kRate);
+  if (subject.muon)
+    document["muon"] = JsonObject{{"rate", kMuonRate},
+                                  {"momentum", kMuon.momentum},
+                                  {"first_momentum", kMuon.first_momentum},
+                                  {"momentum_steps", kMuon.momentum_steps},
+                                  {"decay", kMuon.decay}};
+}
+
+Result<void> write_model(const std::filesystem::path& folder, const Subject& subject,
+                         ThreadPool& pool) {
+  const auto path = [&](const char* suffix) { return folder / (subject.name + suffix); };
+  TRY(write_safetensors(path(".weights.safetensors"), subject.weights->tensors()));
+  const TrainableModel model = TRY(train_tensors(subject.weights, {}));
   const KernelTable& kernels = *TRY(choose_kernels(""));
   Learner learner(*model.decoder, *model.parameters, kernels, pool, {.kv_type = DType::kF32});
-  const auto optimizer = TRY(make_adamw(*model.parameters, kernels, pool, kAdamw));
+  const auto optimizer = TRY(subject.muon ? make_muon(*model.parameters, kernels, pool, kMuon)
+                                          : make_adamw(*model.parameters, kernels, pool, kAdamw));
   Objective objective;
   const std::vector<Example> all = examples();
   const double weight = weight_of(all);
@@ -107,26 +174,21 @@ Result<void> write_model(const std::filesystem::path& folder, const std::string&
       TRY(write_safetensors(path(".gradients.safetensors"), gradients));
     }
     const double norm = model.parameters->gradient_norm(kernels);
-    optimizer->step(step, kRate, static_cast<float>(std::min(1.0, kClip / norm)));
+    optimizer->step(step, subject.muon ? kMuonRate : kRate,
+                    static_cast<float>(std::min(1.0, kClip / norm)));
   }
-  const Json document =
-      JsonObject{{"architecture", spec.architecture},
-                 {"heads", spec.heads},
-                 {"kv_heads", spec.kv_heads},
-                 {"head_width", spec.head_width > 0 ? spec.head_width : spec.width / spec.heads},
-                 {"layers", spec.layers},
-                 {"rope_base", spec.rope_base},
-                 {"epsilon", spec.norm_epsilon},
-                 {"examples", examples_json(all)},
-                 {"adamw",
-                  {{"rate", kRate},
-                   {"beta1", kAdamw.beta1},
-                   {"beta2", kAdamw.beta2},
-                   {"epsilon", kAdamw.epsilon},
-                   {"decay", kAdamw.decay},
-                   {"clip", kClip}}},
-                 {"curve", array_of(curve)}};
+  JsonObject document = subject.numbers;
+  document["examples"] = examples_json(all);
+  document["curve"] = array_of(curve);
+  add_steps(subject, document);
   return write_file(path(".json"), write_json(document));
+}
+
+Result<void> write_all(const std::filesystem::path& folder) {
+  ThreadPool pool(1);
+  for (const auto& [name, spec] : models())
+    TRY(write_model(folder, random_subject(name, spec), pool));
+  return write_model(folder, TRY(pretrained_subject(pool)), pool);
 }
 
 }  // namespace
@@ -136,11 +198,9 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: write_gradients FOLDER\n");
     return 64;
   }
-  for (const auto& [name, spec] : models()) {
-    if (const auto written = write_model(argv[1], name, spec); !written) {
-      std::fprintf(stderr, "%s\n", written.error().to_string().c_str());
-      return 73;
-    }
+  if (const auto written = write_all(argv[1]); !written) {
+    std::fprintf(stderr, "%s\n", written.error().to_string().c_str());
+    return 73;
   }
   return 0;
 }

@@ -344,10 +344,11 @@ std::string plan_text(const PretrainPlan& plan) {
   std::string text;
   for (const PretrainSourcePlan& source : plan.sources)
     text += fmt::format(
-        "{}: {} rows of {}, {} tokens, {}; {:.1f} % of what is learned, seen {:.2f} times; {} rows "
-        "held out\n",
+        "{}: {} rows of {}, {} tokens ({:.0f} % learned), {}; {:.1f} % of the run, seen {:.2f} "
+        "times; {} rows held out\n",
         source.name, source.rows, row_shape_name(source.shape),
         human_count(static_cast<std::uint64_t>(source.tokens)),
+        100 * static_cast<double>(source.learned_tokens) / static_cast<double>(source.tokens),
         human_bytes(static_cast<std::uint64_t>(source.bytes)), 100 * source.share, source.passes,
         source.held_out);
   text += fmt::format("{}; {:.2f} bytes a token\n", plan.tokenizer, plan.bytes_a_token);
@@ -378,6 +379,7 @@ JsonObject plan_document(const PretrainPlan& plan) {
                                  {"held_out", source.held_out},
                                  {"examples", source.examples},
                                  {"tokens", source.tokens},
+                                 {"learned_tokens", source.learned_tokens},
                                  {"bytes", source.bytes},
                                  {"share", source.share},
                                  {"passes", source.passes}});

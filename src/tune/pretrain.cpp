@@ -147,7 +147,10 @@ Result<void> Pretraining::render() {
                    render.context, options_.shape.context);
   const ChatTemplate chat = TRY(ChatTemplate::from_model(vocabulary_, *tokenizer_));
   const RowRenderer renderer = TRY(RowRenderer::create(*tokenizer_, &chat, render));
-  TRY(data_->render(renderer, *tokenizer_));
+  RenderOptions answers = render;
+  answers.learn_prompts = false;
+  const RowRenderer scored = TRY(RowRenderer::create(*tokenizer_, &chat, answers));
+  TRY(data_->render(renderer, scored, *tokenizer_));
   HeldOut held_out(data_->take_held_out(), *tokenizer_);
   plan_.held_out_tokens = held_out.tokens();
   if (!held_out.empty()) held_out_.emplace(std::move(held_out));

@@ -56,7 +56,8 @@ struct PretrainOptions {
   // Jinja; absent: what the vocabulary brings, or kChatMl.
   std::optional<std::string> template_text;
   // context 0: the shape's. learn_prompts: all of a conversation is learned, and not only what the
-  // assistant says; of documents all is, always.
+  // assistant says; of documents all is, always. Held-out conversations are scored by what the
+  // assistant says.
   RenderOptions render;
   InitOptions init;
   BatchOptions batches;     // tokens, seed; sources follow from the data

@@ -125,6 +125,8 @@ Result<void> PretrainData::render_source(std::size_t index, const RowRenderer& r
     for (Example& example : TRY(renderer.render(row, plan.counts))) {
       plan.tokens += static_cast<std::int64_t>(example.ids.size());
       plan.bytes += bytes_of(example, tokenizer);
+      plan.learned_tokens +=
+          std::ranges::count_if(example.weights, [](float weight) { return weight > 0; });
       ++plan.examples;
       examples_.push_back(std::move(example));
     }
@@ -150,9 +152,10 @@ Result<void> PretrainData::render_held_out(const RowRenderer& renderer) {
   return {};
 }
 
-Result<void> PretrainData::render(const RowRenderer& renderer, const Tokenizer& tokenizer) {
+Result<void> PretrainData::render(const RowRenderer& learned, const RowRenderer& scored,
+                                  const Tokenizer& tokenizer) {
   for (std::size_t s = 0; s < sources_.size(); ++s) {
-    if (auto rendered = render_source(s, renderer, tokenizer); !rendered)
+    if (auto rendered = render_source(s, learned, tokenizer); !rendered)
       return std::unexpected(std::move(rendered).error().in(plans_[s].name));
   }
   double shares = 0;
@@ -161,7 +164,7 @@ Result<void> PretrainData::render(const RowRenderer& renderer, const Tokenizer& 
     shares += plan.share;
   }
   for (PretrainSourcePlan& plan : plans_) plan.share /= shares;
-  return render_held_out(renderer);
+  return render_held_out(scored);
 }
 
 std::vector<ExampleSet> PretrainData::sets() const {

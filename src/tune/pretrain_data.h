@@ -52,8 +52,9 @@ struct PretrainSourcePlan {
   std::int64_t held_out = 0;           // rows kept for scoring, or like one of those
   RenderCounts counts;
   std::int64_t examples = 0, tokens = 0, bytes = 0;
-  double share = 0;   // of all tokens of the run
-  double passes = 0;  // over its rows, in the whole run
+  std::int64_t learned_tokens = 0;  // those that are predicted in the loss
+  double share = 0;                 // of all tokens of the run
+  double passes = 0;                // over its rows, in the whole run
 };
 
 class PretrainData {
@@ -66,9 +67,11 @@ class PretrainData {
   // All that is said in the rows that are learned from: views into this object.
   std::vector<std::string_view> texts() const;
 
-  // Rows become examples, once, and the rows go. kMalformed "data_empty" names a source that gives
-  // no example. The tokenizer is the renderer's.
-  Result<void> render(const RowRenderer& renderer, const Tokenizer& tokenizer);
+  // Rows become examples, once, and the rows go; those to score by go to a renderer of their own,
+  // as what counts there are answers, whatever is learned. kMalformed "data_empty" names a source
+  // that gives no example. The tokenizer is the renderers'.
+  Result<void> render(const RowRenderer& learned, const RowRenderer& scored,
+                      const Tokenizer& tokenizer);
 
   // In order of source.
   const std::vector<Example>& examples() const { return examples_; }

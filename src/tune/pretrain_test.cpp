@@ -140,7 +140,7 @@ TEST_P(PretrainAs, MakesAModelThatScoresAsItSaid) {
   ASSERT_TRUE(chat.has_value());
   auto data = PretrainData::read(wishes.data);
   const auto renderer = RowRenderer::create(*model->tokenizer, &*chat, {.context = 64});
-  ASSERT_TRUE(data->render(*renderer, *model->tokenizer).has_value());
+  ASSERT_TRUE(data->render(*renderer, *renderer, *model->tokenizer).has_value());
   HeldOut held_out(data->take_held_out(), *model->tokenizer);
   // Its tensors as they are: a learner that trains nothing but the last norm.
   const auto norm = [](std::string_view tensor) { return tensor == "output_norm.weight"; };
@@ -263,7 +263,7 @@ TEST_F(Pretrain, TokensAreSharedOutAsAsked) {
   const auto tokenizer = load_tokenizer(small_model()).value();
   const ChatTemplate chat = ChatTemplate::parse(kChatMl, {}).value();
   const auto renderer = RowRenderer::create(*tokenizer, &chat, {.context = 64});
-  ASSERT_TRUE(data->render(*renderer, *tokenizer).has_value());
+  ASSERT_TRUE(data->render(*renderer, *renderer, *tokenizer).has_value());
   std::vector<std::int64_t> lengths;
   for (const Example& example : data->examples())
     lengths.push_back(static_cast<std::int64_t>(example.ids.size()));
@@ -343,13 +343,16 @@ TEST_F(Pretrain, TakesAnotherModelsVocabularyAndItsTemplate) {
   EXPECT_EQ(model->tokenizer->encode("<|user|>", {.parse_specials = true}).size(), 1u);
 }
 
-TEST_F(Pretrain, AllOfAConversationIsLearnedIfAsked) {
+TEST_F(Pretrain, AllOfAConversationIsLearnedIfAskedAndItsAnswersAreScored) {
   PretrainOptions wishes = options("run");
   wishes.data.sources = {{root_ / "chats.jsonl"}};
   wishes.shape.vocab = 270;
-  const std::int64_t answers = prepare(wishes).value()->plan().held_out_tokens;
+  const PretrainPlan answers = prepare(wishes).value()->plan();
   wishes.render.learn_prompts = true;
-  EXPECT_GT(prepare(wishes).value()->plan().held_out_tokens, 2 * answers);
+  const PretrainPlan all = prepare(wishes).value()->plan();
+  EXPECT_GT(all.sources[0].learned_tokens, 2 * answers.sources[0].learned_tokens);
+  EXPECT_EQ(all.sources[0].tokens, answers.sources[0].tokens);
+  EXPECT_EQ(all.held_out_tokens, answers.held_out_tokens);
 }
 
 TEST_F(Pretrain, SaysWhatIsWrong) {
