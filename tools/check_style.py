@@ -17,7 +17,7 @@ from pathlib import Path
 MAX_FILE_LINES = 800
 MAX_FUNCTION_LINES = 100
 MAX_COLUMNS = 100
-FOLDERS = ("src", "tests", "tools", "bench", "cmake")
+FOLDERS = ("src", "tests", "tools", "bench", "cmake", "models")
 SKIPPED = {"node_modules", "corpus", "__pycache__"}
 CODE = {".h", ".cpp", ".inl"}
 TEXT = CODE | {".py", ".sh", ".mjs", ".js", ".cmake", ".txt"}

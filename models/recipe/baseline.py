@@ -3,10 +3,14 @@
 
 usage: baseline.py DATA [--json FILE]
 
-Words and pairs of words, and runs of two to five characters inside words; sublinear counts times inverse document
-frequency, each of the two groups scaled to length one; multinomial logistic regression with an L2 penalty, fitted by
-L-BFGS. The penalty is chosen on a tenth of the training rows. Needs python3-numpy; prints a table with Wilson's 95 %
-intervals. CLINC150's training rows out of scope count as one more class; accuracy is over the rows in scope.
+Words and pairs of words, and runs of two to five characters inside words; sublinear counts times
+inverse document
+frequency, each of the two groups scaled to length one; multinomial logistic regression with an L2
+penalty, fitted by
+L-BFGS. The penalty is chosen on a tenth of the training rows. Needs python3-numpy; prints a table
+with Wilson's 95 %
+intervals. CLINC150's training rows out of scope count as one more class; accuracy is over the rows
+in scope.
 """
 
 import argparse
@@ -32,12 +36,13 @@ def features(text):
     runs = []
     for word in words:
         padded = f" {word} "
-        runs += [padded[i:i + n] for n in range(2, 6) for i in range(len(padded) - n + 1)]
+        runs += [padded[i : i + n] for n in range(2, 6) for i in range(len(padded) - n + 1)]
     return tuple({gram: many.count(gram) for gram in many} for many in (grams, runs))
 
 
 class Sparse:
-    """Rows of (column, value), and the same by columns, so that both products are gathers and sums."""
+    """Rows of (column, value), and the same by columns,
+    so that both products are gathers and sums."""
 
     def __init__(self, rows, columns):
         self.shape = (len(rows), columns)
@@ -48,7 +53,11 @@ class Sparse:
         by_column = np.argsort(column, kind="stable")
         self._by_row = (np.concatenate(([0], np.cumsum(lengths))), column, value)
         counts = np.bincount(column, minlength=columns)
-        self._by_column = (np.concatenate(([0], np.cumsum(counts))), row[by_column], value[by_column])
+        self._by_column = (
+            np.concatenate(([0], np.cumsum(counts))),
+            row[by_column],
+            value[by_column],
+        )
 
     def times(self, dense):
         return self._sums(self._by_row, dense)
@@ -65,7 +74,7 @@ class Sparse:
             low, high = starts[first], starts[last]
             if low == high:
                 continue
-            filled = first + np.flatnonzero(starts[first:last] < starts[first + 1:last + 1])
+            filled = first + np.flatnonzero(starts[first:last] < starts[first + 1 : last + 1])
             products = dense[index[low:high]]
             products *= value[low:high, None]
             out[filled] = np.add.reduceat(products, starts[filled] - low, axis=0)
@@ -86,7 +95,9 @@ class TfIdf:
                     documents[gram] = documents.get(gram, 0) + 1
             kept = sorted(gram for gram in documents if documents[gram] > 1)
             self._columns.append({gram: self.columns + i for i, gram in enumerate(kept)})
-            self._weights.append({gram: np.log((1 + len(texts)) / (1 + documents[gram])) + 1 for gram in kept})
+            self._weights.append(
+                {gram: np.log((1 + len(texts)) / (1 + documents[gram])) + 1 for gram in kept}
+            )
             self.columns += len(kept)
 
     def rows(self, texts):
@@ -96,7 +107,11 @@ class TfIdf:
         row = []
         for group, counts in enumerate(features(text)):
             column, weight = self._columns[group], self._weights[group]
-            part = [(column[gram], (1 + np.log(n)) * weight[gram]) for gram, n in counts.items() if gram in column]
+            part = [
+                (column[gram], (1 + np.log(n)) * weight[gram])
+                for gram, n in counts.items()
+                if gram in column
+            ]
             norm = np.sqrt(sum(v * v for _, v in part)) or 1.0
             row += [(c, v / norm) for c, v in part]
         return row
@@ -165,11 +180,25 @@ def classify(train, dev, penalties=PENALTIES):
 
     def guesses(rows, asked, penalty):
         encoder = TfIdf([text for text, _ in rows])
-        weights = fit(encoder.rows([text for text, _ in rows]), [number[label] for _, label in rows], len(labels), penalty)
-        return [labels[i] for i in encoder.rows([text for text, _ in asked]).times(weights).argmax(axis=1)]
+        weights = fit(
+            encoder.rows([text for text, _ in rows]),
+            [number[label] for _, label in rows],
+            len(labels),
+            penalty,
+        )
+        return [
+            labels[i]
+            for i in encoder.rows([text for text, _ in asked]).times(weights).argmax(axis=1)
+        ]
 
-    hits = {penalty: sum(a == b for a, (_, b) in zip(guesses(inner, choice, penalty), choice))
-            for penalty in penalties} if len(penalties) > 1 else {penalties[0]: 0}
+    hits = (
+        {
+            penalty: sum(a == b for a, (_, b) in zip(guesses(inner, choice, penalty), choice))
+            for penalty in penalties
+        }
+        if len(penalties) > 1
+        else {penalties[0]: 0}
+    )
     best = max(penalties, key=lambda penalty: (hits[penalty], penalty))
     return guesses(train, dev, best), best
 
@@ -179,18 +208,33 @@ def tables(data):
     pairs = lambda rows: [(user, answer) for _, user, answer in rows]
     intent = lambda rows: [(user, json.loads(answer)["intent"]) for _, user, answer in rows]
     train, dev, _ = tasks.clinc(data)
-    sets = [("banking77 dev", *map(pairs, tasks.banking(data))), ("CLINC150 val", pairs(train), pairs(dev)),
-            ("SNIPS intent, every tenth row", *map(intent, tasks.snips(data)))]
+    sets = [
+        ("banking77 dev", *map(pairs, tasks.banking(data))),
+        ("CLINC150 val", pairs(train), pairs(dev)),
+        ("SNIPS intent, every tenth row", *map(intent, tasks.snips(data))),
+    ]
     found = []
     for name, learned, asked in sets:
         guessed, penalty = classify(learned, asked)
         right = [guess == label for guess, (_, label) in zip(guessed, asked)]
         inside = [label != tasks.OUT_OF_SCOPE for _, label in asked]
-        found.append((name + (", in scope" if not all(inside) else ""),
-                      sum(r for r, i in zip(right, inside) if i), sum(inside), penalty))
+        found.append(
+            (
+                name + (", in scope" if not all(inside) else ""),
+                sum(r for r, i in zip(right, inside) if i),
+                sum(inside),
+                penalty,
+            )
+        )
         if not all(inside):
-            found.append((name + ", out of scope found", sum(r for r, i in zip(right, inside) if not i),
-                          len(inside) - sum(inside), penalty))
+            found.append(
+                (
+                    name + ", out of scope found",
+                    sum(r for r, i in zip(right, inside) if not i),
+                    len(inside) - sum(inside),
+                    penalty,
+                )
+            )
     return found
 
 
@@ -204,8 +248,16 @@ def main():
     for name, hits, rows, penalty in found:
         print(f"| {name} | {percent(hits, rows)} | {penalty:g} |")
     if args.json:
-        document = [{"task": name, "hits": hits, "rows": rows, "interval": wilson(hits, rows), "penalty": penalty}
-                    for name, hits, rows, penalty in found]
+        document = [
+            {
+                "task": name,
+                "hits": hits,
+                "rows": rows,
+                "interval": wilson(hits, rows),
+                "penalty": penalty,
+            }
+            for name, hits, rows, penalty in found
+        ]
         args.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 

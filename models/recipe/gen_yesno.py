@@ -1,6 +1,7 @@
 """Questions about a given paragraph, to be answered "yes", "no" or "not stated".
 
-A paragraph states facts of a made-up world (who, what, where, when, how many), so nothing but reading answers; a
+A paragraph states facts of a made-up world (who, what, where, when, how many),
+so nothing but reading answers; a
 question asks a stated fact, a changed one, or one that is not there.
 """
 
@@ -17,21 +18,46 @@ _THINGS = "car house bike boat coat door hat tent bag piano".split()
 
 # Fact -> (values, statements, questions). {n} is a name, {v} the value.
 _FACTS = {
-    "job": (_JOBS, ["{n} is a {v}.", "{n} works as a {v}.", "For years {n} has been a {v}."],
-            ["Is {n} a {v}?", "Does {n} work as a {v}?"]),
-    "city": (words.CITIES, ["{n} lives in {v}.", "{n} comes from {v}.", "{n} has a home in {v}."],
-             ["Does {n} live in {v}?", "Is {v} where {n} lives?"]),
-    "pet": (_PETS, ["{n} has a {v}.", "{n} owns a {v}.", "A {v} belongs to {n}."], ["Does {n} have a {v}?", "Is a {v} {n}'s pet?"]),
-    "food": (_FOODS, ["{n} likes {v} best.", "{n} eats {v} every day.", "{n} loves {v}."],
-             ["Does {n} like {v}?", "Is {v} what {n} likes to eat?"]),
-    "sport": (_SPORTS, ["{n} plays {v}.", "On weekends {n} plays {v}.", "{n} is good at {v}."],
-              ["Does {n} play {v}?", "Is {v} a game that {n} plays?"]),
-    "day": ([day.title() for day in DAYS], ["{n} arrived on {v}.", "{n} came back on {v}.", "It was {v} when {n} came."],
-            ["Did {n} come on {v}?", "Was it {v} when {n} arrived?"]),
-    "children": (NUMBERS[2:10], ["{n} has {v} children.", "{n} and {v} children share a flat."],
-                 ["Does {n} have {v} children?", "Are there {v} children with {n}?"]),
-    "color": (_COLORS, ["{n}'s {t} is {v}.", "{n} bought a {v} {t}.", "The {t} of {n} is {v}."],
-              ["Is {n}'s {t} {v}?", "Does {n} have a {v} {t}?"]),
+    "job": (
+        _JOBS,
+        ["{n} is a {v}.", "{n} works as a {v}.", "For years {n} has been a {v}."],
+        ["Is {n} a {v}?", "Does {n} work as a {v}?"],
+    ),
+    "city": (
+        words.CITIES,
+        ["{n} lives in {v}.", "{n} comes from {v}.", "{n} has a home in {v}."],
+        ["Does {n} live in {v}?", "Is {v} where {n} lives?"],
+    ),
+    "pet": (
+        _PETS,
+        ["{n} has a {v}.", "{n} owns a {v}.", "A {v} belongs to {n}."],
+        ["Does {n} have a {v}?", "Is a {v} {n}'s pet?"],
+    ),
+    "food": (
+        _FOODS,
+        ["{n} likes {v} best.", "{n} eats {v} every day.", "{n} loves {v}."],
+        ["Does {n} like {v}?", "Is {v} what {n} likes to eat?"],
+    ),
+    "sport": (
+        _SPORTS,
+        ["{n} plays {v}.", "On weekends {n} plays {v}.", "{n} is good at {v}."],
+        ["Does {n} play {v}?", "Is {v} a game that {n} plays?"],
+    ),
+    "day": (
+        [day.title() for day in DAYS],
+        ["{n} arrived on {v}.", "{n} came back on {v}.", "It was {v} when {n} came."],
+        ["Did {n} come on {v}?", "Was it {v} when {n} arrived?"],
+    ),
+    "children": (
+        NUMBERS[2:10],
+        ["{n} has {v} children.", "{n} and {v} children share a flat."],
+        ["Does {n} have {v} children?", "Are there {v} children with {n}?"],
+    ),
+    "color": (
+        _COLORS,
+        ["{n}'s {t} is {v}.", "{n} bought a {v} {t}.", "The {t} of {n} is {v}."],
+        ["Is {n}'s {t} {v}?", "Does {n} have a {v} {t}?"],
+    ),
 }
 
 
@@ -55,8 +81,14 @@ def _row(rng):
     asked = stated
     if answer == "no":
         # Half of the false values stand in the paragraph, for somebody else.
-        others = sorted({value for (who, what), value in world.items() if what == fact and value != stated})
-        asked = rng.pick(others) if others and rng.chance(0.5) else rng.pick([v for v in values if v != stated])
+        others = sorted(
+            {value for (who, what), value in world.items() if what == fact and value != stated}
+        )
+        asked = (
+            rng.pick(others)
+            if others and rng.chance(0.5)
+            else rng.pick([v for v in values if v != stated])
+        )
     elif answer == "not stated":
         free = sorted((who, what) for who in names for what in _FACTS if (who, what) not in world)
         name, fact = rng.pick(free)

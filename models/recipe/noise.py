@@ -1,11 +1,41 @@
-"""What people do to text when they type: lower case, missing marks, slips of the finger, polite filler."""
+"""What people do to text when they type: lower case, missing marks, slips of the finger, polite
+filler."""
 
-_NEIGHBOURS = dict(zip("abcdefghijklmnopqrstuvwxyz",
-                       "sqwz vghn xdfv serfcx wrsd drtgvc ftyhbv gyujnb uojk huikmn jiolm kop njk bhjm ipkl ol wa "
-                       "etdf awedxz ryfg yihj cfgb qeas zsdc tugh asx".split()))
-_OPENERS = ["hi, ", "hello, ", "hey, ", "please ", "hi there, ", "ok ", "so ", "um, ", "excuse me, ", "quick question: ",
-            "hey ", "good morning, ", "sorry, "]
-_CLOSERS = [" please", " thanks", ", thanks", " thank you", " asap", ", please help", " ok?", "!", "??", "...", " now"]
+_NEIGHBOURS = dict(
+    zip(
+        "abcdefghijklmnopqrstuvwxyz",
+        "sqwz vghn xdfv serfcx wrsd drtgvc ftyhbv gyujnb uojk huikmn jiolm kop njk bhjm ipkl ol wa "
+        "etdf awedxz ryfg yihj cfgb qeas zsdc tugh asx".split(),
+    )
+)
+_OPENERS = [
+    "hi, ",
+    "hello, ",
+    "hey, ",
+    "please ",
+    "hi there, ",
+    "ok ",
+    "so ",
+    "um, ",
+    "excuse me, ",
+    "quick question: ",
+    "hey ",
+    "good morning, ",
+    "sorry, ",
+]
+_CLOSERS = [
+    " please",
+    " thanks",
+    ", thanks",
+    " thank you",
+    " asap",
+    ", please help",
+    " ok?",
+    "!",
+    "??",
+    "...",
+    " now",
+]
 
 
 def typo(rng, word):
@@ -17,15 +47,16 @@ def typo(rng, word):
     if form == 0:
         return word[:at] + word[at] + word[at:]
     if form == 1:
-        return word[:at] + word[at + 1:]
+        return word[:at] + word[at + 1 :]
     if form == 2:
-        return word[:at] + word[at + 1] + word[at] + word[at + 2:]
+        return word[:at] + word[at + 1] + word[at] + word[at + 2 :]
     beside = _NEIGHBOURS.get(word[at].lower())
-    return word[:at] + rng.pick(beside) + word[at + 1:] if beside else word
+    return word[:at] + rng.pick(beside) + word[at + 1 :] if beside else word
 
 
 def noisy(rng, text):
-    """A variant of an utterance that means the same; at least one thing differs, most of the time."""
+    """A variant of an utterance that means the same; at least one thing differs,
+    most of the time."""
     text = text.strip()
     if rng.chance(0.5):
         text = text.lower()

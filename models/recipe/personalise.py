@@ -1,10 +1,14 @@
 #!/usr/bin/env python3
-"""How fast a model learns fifteen intents that it has never seen: twenty examples each, some seconds, one command.
+"""How fast a model learns fifteen intents that it has never seen: twenty examples each, some
+seconds, one command.
 
-usage: personalise.py MODEL TEXTS [--seconds S] [--examples N] [--bantam PROGRAM] [--out FOLDER] [-- OPTIONS OF TUNE]
+usage: personalise.py MODEL TEXTS [--seconds S] [--examples N] [--bantam PROGRAM] [--out FOLDER] [--
+OPTIONS OF TUNE]
 
-TEXTS was written by prepare.py --leave-out DOMAIN, and MODEL was trained on no other. The time is that of `bantam tune` from its
-start to its end, loading and saving included. Then `bantam score` names the intents of the domain's held-out rows: the
+TEXTS was written by prepare.py --leave-out DOMAIN,
+and MODEL was trained on no other. The time is that of `bantam tune` from its
+start to its end, loading and saving included. Then `bantam score` names the intents of the domain's
+held-out rows: the
 likeliest of the fifteen, and the likeliest of all 151 labels, before and after.
 """
 
@@ -46,56 +50,118 @@ def examples(rows, count):
 
 
 def write(path, pairs):
-    path.write_text("".join(json.dumps({"text": text, "label": label}) + "\n" for text, label in pairs), encoding="utf-8")
+    path.write_text(
+        "".join(json.dumps({"text": text, "label": label}) + "\n" for text, label in pairs),
+        encoding="utf-8",
+    )
 
 
 def main():
     mine, theirs = sys.argv[1:], []
     if "--" in mine:
         at = mine.index("--")
-        mine, theirs = mine[:at], mine[at + 1:]
+        mine, theirs = mine[:at], mine[at + 1 :]
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("model")
     parser.add_argument("texts", type=Path)
     parser.add_argument("--seconds", type=float, default=15)
     parser.add_argument("--examples", type=int, default=20)
-    parser.add_argument("--bantam", default=str(Path(__file__).resolve().parents[2] / "build/release/bantam"))
+    parser.add_argument(
+        "--bantam", default=str(Path(__file__).resolve().parents[2] / "build/release/bantam")
+    )
     parser.add_argument("--out", type=Path, default=Path("personalise"))
     parser.add_argument("--threads", type=int, default=0)
     args = parser.parse_args(mine)
     shutil.rmtree(args.out, ignore_errors=True)
     args.out.mkdir(parents=True)
-    asked = [(row["messages"][1]["content"], row["messages"][2]["content"]) for row in rows_of(args.texts / "domain.dev.jsonl")]
+    asked = [
+        (row["messages"][1]["content"], row["messages"][2]["content"])
+        for row in rows_of(args.texts / "domain.dev.jsonl")
+    ]
     learned = examples(rows_of(args.texts / "domain.jsonl"), args.examples)
     fifteen = sorted({label for _, label in asked})
-    everything = sorted({label for domain in tasks.CLINC_DOMAINS.values() for label in domain} | {tasks.OUT_OF_SCOPE})
+    everything = sorted(
+        {label for domain in tasks.CLINC_DOMAINS.values() for label in domain}
+        | {tasks.OUT_OF_SCOPE}
+    )
     write(args.out / "learned.jsonl", learned)
     write(args.out / "asked.jsonl", asked)
     for name, labels in (("fifteen", fifteen), ("all", everything)):
-        (args.out / f"{name}.labels").write_text("".join(label + "\n" for label in labels), encoding="utf-8")
+        (args.out / f"{name}.labels").write_text(
+            "".join(label + "\n" for label in labels), encoding="utf-8"
+        )
     said = ["--label-system", tasks.CLINC, "--threads", str(args.threads), "--quiet"]
 
     def measured(when, adapter):
         shares = {}
         for name in ("fifteen", "all"):
-            out = json.loads(run([args.bantam, "score", "-m", args.model, *adapter, "--rows", str(args.out / "asked.jsonl"),
-                                  "--metric", "label", "--labels", str(args.out / f"{name}.labels"), "--json", *said]))
-            shares[name] = {"hits": out["right"], "rows": out["rows"], "interval": wilson(out["right"], out["rows"])}
-            print(f"{when}, likeliest of {'15' if name == 'fifteen' else '151'}: {percent(out['right'], out['rows'])}", flush=True)
+            out = json.loads(
+                run(
+                    [
+                        args.bantam,
+                        "score",
+                        "-m",
+                        args.model,
+                        *adapter,
+                        "--rows",
+                        str(args.out / "asked.jsonl"),
+                        "--metric",
+                        "label",
+                        "--labels",
+                        str(args.out / f"{name}.labels"),
+                        "--json",
+                        *said,
+                    ]
+                )
+            )
+            shares[name] = {
+                "hits": out["right"],
+                "rows": out["rows"],
+                "interval": wilson(out["right"], out["rows"]),
+            }
+            print(
+                f"{when}, likeliest of {'15' if name == 'fifteen' else '151'}: {percent(out['right'], out['rows'])}",
+                flush=True,
+            )
         return shares
 
     before = measured("before", [])
     start, used = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
-    run([args.bantam, "tune", args.model, str(args.out / "learned.jsonl"), str(args.out / "run"), "--validation-share", "0",
-         "--minutes", str(args.seconds / 60), *said, *(theirs or OPTIONS)])
+    run(
+        [
+            args.bantam,
+            "tune",
+            args.model,
+            str(args.out / "learned.jsonl"),
+            str(args.out / "run"),
+            "--validation-share",
+            "0",
+            "--minutes",
+            str(args.seconds / 60),
+            *said,
+            *(theirs or OPTIONS),
+        ]
+    )
     seconds = time.monotonic() - start
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     worked = usage.ru_utime + usage.ru_stime - used.ru_utime - used.ru_stime
-    print(f"tuned on {len(learned)} rows in {seconds:.1f} s ({worked:.1f} s of processor time)", flush=True)
+    print(
+        f"tuned on {len(learned)} rows in {seconds:.1f} s ({worked:.1f} s of processor time)",
+        flush=True,
+    )
     after = measured("after", ["--adapter", str(args.out / "run" / "adapter.gguf")])
-    document = {"model": args.model, "rows": len(learned), "seconds": seconds, "processor_seconds": worked,
-                "options": theirs or OPTIONS, "before": before, "after": after}
-    (args.out / "personalise.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    document = {
+        "model": args.model,
+        "rows": len(learned),
+        "seconds": seconds,
+        "processor_seconds": worked,
+        "options": theirs or OPTIONS,
+        "before": before,
+        "after": after,
+    }
+    (args.out / "personalise.json").write_text(
+        json.dumps(document, indent=1) + "\n", encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

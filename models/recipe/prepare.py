@@ -3,11 +3,15 @@
 
 usage: prepare.py DATA OUT [--seed N] [--scale X] [--variants N] [--leave-out DOMAIN]
 
-DATA is the data folder (text/tinystories, tasks/banking77, ...; see README.md), which is never changed. OUT gets
-KIND.jsonl (train), KIND.dev.jsonl (held out) and manifest.json: counts, bytes, SHA-256, and how many rows left training
-because they share a 13-gram with something held out. The same arguments give the same bytes, everywhere.
+DATA is the data folder (text/tinystories, tasks/banking77, ...; see README.md),
+which is never changed. OUT gets
+KIND.jsonl (train), KIND.dev.jsonl (held out) and manifest.json: counts, bytes, SHA-256,
+and how many rows left training
+because they share a 13-gram with something held out. The same arguments give the same bytes,
+everywhere.
 
-Kinds with {"text"}: stories (TinyStories), made (stories by a grammar), prose (books out of copyright).
+Kinds with {"text"}: stories (TinyStories), made (stories by a grammar),
+prose (books out of copyright).
 All others are {"messages": [system, user, assistant]}.
 """
 
@@ -36,13 +40,35 @@ from words import Lexicon
 
 TELL = "Tell a story."
 # Rows of the generators at --scale 1.
-SIZES = {"slots": 48000, "extract": 14000, "tickets": 6000, "arithmetic": 12000, "yesno": 12000, "router": 6000,
-         "smalltalk": 3000, "outside": 1500, "made": 5000}
+SIZES = {
+    "slots": 48000,
+    "extract": 14000,
+    "tickets": 6000,
+    "arithmetic": 12000,
+    "yesno": 12000,
+    "router": 6000,
+    "smalltalk": 3000,
+    "outside": 1500,
+    "made": 5000,
+}
 DEV_ROWS = 300
-# Rows of each kind in lessons.jsonl, which the second stage learns answers from: about 5 M tokens at --scale 1, half of
+# Rows of each kind in lessons.jsonl, which the second stage learns answers from: about 5 M tokens
+# at --scale 1, half of
 # them intents, two fifths slots and fields.
-LESSONS = {"banking": 18000, "clinc": 24000, "outside": 1000, "snips": 1890, "slots": 20000, "extract": 5000, "tickets": 2500,
-           "yesno": 5000, "arithmetic": 5000, "nlupp": 2000, "router": 2000, "smalltalk": 1500}
+LESSONS = {
+    "banking": 18000,
+    "clinc": 24000,
+    "outside": 1000,
+    "snips": 1890,
+    "slots": 20000,
+    "extract": 5000,
+    "tickets": 2500,
+    "yesno": 5000,
+    "arithmetic": 5000,
+    "nlupp": 2000,
+    "router": 2000,
+    "smalltalk": 1500,
+}
 # Rows of each kind in lessons.dev.jsonl, by which its best moment is chosen.
 LESSONS_DEV = {"banking": 100, "clinc": 100, "snips": 100, "extract": 30, "yesno": 30}
 SHARED_GRAMS = {"stories": 8, "tell": 8, "made": 8}  # stock openings; see decontaminate.py
@@ -50,15 +76,31 @@ MAX_TELL = 1500  # characters: what fits a context of 512 tokens with room
 
 
 def prose(data):
-    """Paragraphs of books out of copyright. They widen the vocabulary; stories stay the main thing."""
+    """Paragraphs of books out of copyright. They widen the vocabulary; stories stay the main
+    thing."""
+
     def joined(text):
-        return " ".join(text.split()).replace("“", '"').replace("”", '"').replace("’", "'").replace("‘", "'")
+        return (
+            " ".join(text.split())
+            .replace("“", '"')
+            .replace("”", '"')
+            .replace("’", "'")
+            .replace("‘", "'")
+        )
 
     novel = (data / "text/war-and-peace.txt").read_text(encoding="utf-8", errors="replace")
     start, end = novel.find("CHAPTER I"), novel.find("*** END")
-    paragraphs = [joined(part) for part in re.split(r"\r?\n\s*\r?\n", novel[max(start, 0):end if end > 0 else None])]
-    sentences = [joined(line) for line in (data / "text/botchan-en.txt").read_text(encoding="utf-8").splitlines()]
-    return [part for part in paragraphs if 120 <= len(part) <= 2000], [line for line in sentences if len(line) > 20]
+    paragraphs = [
+        joined(part)
+        for part in re.split(r"\r?\n\s*\r?\n", novel[max(start, 0) : end if end > 0 else None])
+    ]
+    sentences = [
+        joined(line)
+        for line in (data / "text/botchan-en.txt").read_text(encoding="utf-8").splitlines()
+    ]
+    return [part for part in paragraphs if 120 <= len(part) <= 2000], [
+        line for line in sentences if len(line) > 20
+    ]
 
 
 def told(stories):
@@ -73,12 +115,15 @@ def told(stories):
 
 def with_variants(rng, rows, count):
     """The rows, and `count` noisy variants of each, shuffled."""
-    more = [(system, noisy(rng, user), answer) for system, user, answer in rows for _ in range(count)]
+    more = [
+        (system, noisy(rng, user), answer) for system, user, answer in rows for _ in range(count)
+    ]
     return rng.shuffled(list(dict.fromkeys(rows + more)))
 
 
 def all_kinds(data, args):
-    """({kind: train}, {kind: dev}): strings for texts, triples for chat rows. Nothing is screened yet."""
+    """({kind: train}, {kind: dev}): strings for texts,
+    triples for chat rows. Nothing is screened yet."""
     rng = lambda name: Rng(args.seed, name)
     size = lambda kind: max(1, int(SIZES[kind] * args.scale))
     stories, _ = story_text.load(data / "text/tinystories")
@@ -91,9 +136,9 @@ def all_kinds(data, args):
     train, dev = {}, {}
     train["stories"], dev["stories"] = rng("stories").shuffled(stories), held
     train["made"] = gen_stories.generate(rng("made"), size("made"))
-    train["prose"] = novel + [" ".join(sentences[i:i + 8]) for i in range(0, len(sentences), 8)]
+    train["prose"] = novel + [" ".join(sentences[i : i + 8]) for i in range(0, len(sentences), 8)]
     train["tell"], dev["tell"] = rng("tell").shuffled(told(stories)), told(held)
-    train["tell"] += told(train["made"][:len(train["tell"]) // 2])
+    train["tell"] += told(train["made"][: len(train["tell"]) // 2])
 
     train["banking"], dev["banking"] = tasks.banking(data)
     train["clinc"], dev["clinc"], withheld = tasks.clinc(data, args.leave_out)
@@ -113,9 +158,13 @@ def all_kinds(data, args):
 
     said = [row[1] for row in train["banking"] + train["clinc"]]
     makers = {
-        "extract": gen_extract.generate, "tickets": gen_tickets.generate, "arithmetic": gen_arithmetic.generate,
-        "yesno": gen_yesno.generate, "router": lambda r, n: gen_router.generate(r, said, n),
-        "smalltalk": lambda r, n: gen_smalltalk.generate(r, lexicon, n)}
+        "extract": gen_extract.generate,
+        "tickets": gen_tickets.generate,
+        "arithmetic": gen_arithmetic.generate,
+        "yesno": gen_yesno.generate,
+        "router": lambda r, n: gen_router.generate(r, said, n),
+        "smalltalk": lambda r, n: gen_smalltalk.generate(r, lexicon, n),
+    }
     for kind, make in makers.items():
         train[kind], dev[kind] = make(rng(kind), size(kind)), make(rng(kind + " dev"), DEV_ROWS)
     del dev["smalltalk"]  # its questions are few and short: nothing to measure
@@ -138,11 +187,16 @@ def said_in(row):
 
 def write(path, rows):
     """Writes one file and describes it."""
+
     def line(row):
         if isinstance(row, str):
             return {"text": row}
-        return {"messages": [{"role": role, "content": content} for role, content in
-                             zip(("system", "user", "assistant"), row)]}
+        return {
+            "messages": [
+                {"role": role, "content": content}
+                for role, content in zip(("system", "user", "assistant"), row)
+            ]
+        }
 
     body = "".join(json.dumps(line(row), ensure_ascii=False) + "\n" for row in rows).encode("utf-8")
     path.write_bytes(body)
@@ -154,9 +208,17 @@ def main():
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--scale", type=float, default=1.0, help="rows of the generators, times this")
-    parser.add_argument("--variants", type=int, default=3, help="noisy variants of each task utterance")
-    parser.add_argument("--leave-out", choices=sorted(tasks.CLINC_DOMAINS), help="a CLINC150 domain kept out of training")
+    parser.add_argument(
+        "--scale", type=float, default=1.0, help="rows of the generators, times this"
+    )
+    parser.add_argument(
+        "--variants", type=int, default=3, help="noisy variants of each task utterance"
+    )
+    parser.add_argument(
+        "--leave-out",
+        choices=sorted(tasks.CLINC_DOMAINS),
+        help="a CLINC150 domain kept out of training",
+    )
     args = parser.parse_args()
     if not (args.data / "text/tinystories").is_dir():
         sys.exit(f"{args.data}: no text/tinystories in it; README.md says what the folder holds")
@@ -166,13 +228,24 @@ def main():
         screen.add(kind, [said_in(row) for row in dev[kind]])
     report = {}
     for kind in sorted(train):
-        train[kind] = decontaminate.filtered(screen, kind, train[kind], said_in, SHARED_GRAMS.get(kind, 0), report)
+        train[kind] = decontaminate.filtered(
+            screen, kind, train[kind], said_in, SHARED_GRAMS.get(kind, 0), report
+        )
     order = Rng(args.seed, "lessons")
-    train["lessons"] = order.shuffled(taken(train, {kind: int(rows * args.scale) for kind, rows in LESSONS.items()}))
+    train["lessons"] = order.shuffled(
+        taken(train, {kind: int(rows * args.scale) for kind, rows in LESSONS.items()})
+    )
     dev["lessons"] = taken(dev, LESSONS_DEV)
     args.out.mkdir(parents=True, exist_ok=True)
-    manifest = {"seed": args.seed, "scale": args.scale, "variants": args.variants, "leave_out": args.leave_out,
-                "train": {}, "dev": {}, "decontamination": report}
+    manifest = {
+        "seed": args.seed,
+        "scale": args.scale,
+        "variants": args.variants,
+        "leave_out": args.leave_out,
+        "train": {},
+        "dev": {},
+        "decontamination": report,
+    }
     for kind in sorted(train):
         manifest["train"][kind] = write(args.out / f"{kind}.jsonl", train[kind])
     for kind in sorted(dev):
@@ -180,8 +253,13 @@ def main():
     (args.out / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     for part in ("train", "dev"):
         for kind, facts in manifest[part].items():
-            left = manifest["decontamination"].get(kind, {}).get("left", 0) if part == "train" else 0
-            print(f"{part:5} {kind:10} {facts['rows']:7} rows {facts['bytes']:9} bytes" + (f"  {left} left" if left else ""))
+            left = (
+                manifest["decontamination"].get(kind, {}).get("left", 0) if part == "train" else 0
+            )
+            print(
+                f"{part:5} {kind:10} {facts['rows']:7} rows {facts['bytes']:9} bytes"
+                + (f"  {left} left" if left else "")
+            )
 
 
 if __name__ == "__main__":

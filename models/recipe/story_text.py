@@ -1,7 +1,9 @@
 """TinyStories as the data folder has it: cut into stories, repaired, given capitals back, split.
 
-Two files: 0.9 MB in the original case, and 3.3 MB in lower case whose beginning is the first file. Both are
-UTF-8 that was once read as Windows-1252, so that a closing quote is "â€" with its last byte lost. The first file
+Two files: 0.9 MB in the original case, and 3.3 MB in lower case whose beginning is the first file.
+Both are
+UTF-8 that was once read as Windows-1252, so that a closing quote is "â€" with its last byte lost.
+The first file
 gives the text where they overlap; for the rest it teaches a small model of where capitals go.
 """
 
@@ -9,16 +11,40 @@ import re
 
 from rng import stable_hash
 
-_REPAIRS = (("â€œ", '"'), ("â€™", "'"), ("â€˜", "'"), ("â€“", " - "), ("â€”", " - "), ("â€¦", "..."), ("â€", '"'),
-            ("ã©", "é"), ("ã±", "ñ"), ("ã¡", "á"), ("ã³", "ó"), ("â»", ""), ("â«", ""), ("“", '"'), ("”", '"'), ("’", "'"))
-_OPENER = re.compile(r"(?i)(once|one (sunny |day|morning|night|cold|hot)|there (was|were|once)|long ago|in a |"
-                     r"\w+ and \w+ (were|was|are|like|love|play|go|went|had)|\w+ (was|is|liked|likes|loved|had) )")
-_SPEECH = set("""said asked replied shouted cried answered whispered yelled exclaimed called says asks replies laughed
-smiled giggled thought sang screamed told added begged""".split())
+_REPAIRS = (
+    ("â€œ", '"'),
+    ("â€™", "'"),
+    ("â€˜", "'"),
+    ("â€“", " - "),
+    ("â€”", " - "),
+    ("â€¦", "..."),
+    ("â€", '"'),
+    ("ã©", "é"),
+    ("ã±", "ñ"),
+    ("ã¡", "á"),
+    ("ã³", "ó"),
+    ("â»", ""),
+    ("â«", ""),
+    ("“", '"'),
+    ("”", '"'),
+    ("’", "'"),
+)
+_OPENER = re.compile(
+    r"(?i)(once|one (sunny |day|morning|night|cold|hot)|there (was|were|once)|long ago|in a |"
+    r"\w+ and \w+ (were|was|are|like|love|play|go|went|had)|\w+ (was|is|liked|likes|loved|had) )"
+)
+_SPEECH = set(
+    """said asked replied shouted cried answered whispered yelled exclaimed called says asks replies
+    laughed
+smiled giggled thought sang screamed told added begged""".split()
+)
 _ALL_CAPITALS = {"ok": "OK", "tv": "TV"}
 _TOKEN = re.compile(r"[A-Za-zéñáóï]+(?:'[A-Za-z]+)*|\d+|\s+|.", re.S)
-_NEVER_NAMES = set("""a an the his her their its my your our some this that he she it they we you and or but so then
-one two three little big old who which when to""".split())
+_NEVER_NAMES = set(
+    """a an the his her their its my your our some this that he she it they we you and or but so
+    then
+one two three little big old who which when to""".split()
+)
 
 
 def repair(text):
@@ -30,7 +56,8 @@ def repair(text):
 
 
 def cut(text):
-    """Stories. Paragraphs are two line breaks apart and stories one, but some stories hold single ones too."""
+    """Stories. Paragraphs are two line breaks apart and stories one,
+    but some stories hold single ones too."""
     stories = []
     for part in re.split(r"(?<!\n)\n(?!\n)", text):
         part = re.sub(r"\n{2,}", "\n\n", part).strip()
@@ -44,7 +71,8 @@ def cut(text):
 
 
 class CaseModel:
-    """Where capitals go, learned from text that has them: by the word before and after, by the word, by rule."""
+    """Where capitals go, learned from text that has them: by the word before and after,
+    by the word, by rule."""
 
     def __init__(self, stories):
         self._around, self._before, self._word = {}, {}, {}
@@ -53,8 +81,11 @@ class CaseModel:
                 if starts or not word[0].isalpha():
                     continue
                 low, is_capital = word.lower(), word[0].isupper()
-                for table, key in ((self._around, (before, low, after)), (self._before, (before, low)),
-                                   (self._word, low)):
+                for table, key in (
+                    (self._around, (before, low, after)),
+                    (self._before, (before, low)),
+                    (self._word, low),
+                ):
                     seen = table.setdefault(key, [0, 0])
                     seen[is_capital] += 1
 
@@ -62,8 +93,13 @@ class CaseModel:
         names = self._names_in(story)
         out = []
         for before, word, after, starts in _in_context(story):
-            if word[0].isalpha() and (starts or word in _ALL_CAPITALS or word == "i" or word.startswith("i'") or
-                                      self._is_capital(before, word, after, names)):
+            if word[0].isalpha() and (
+                starts
+                or word in _ALL_CAPITALS
+                or word == "i"
+                or word.startswith("i'")
+                or self._is_capital(before, word, after, names)
+            ):
                 word = _ALL_CAPITALS.get(word) or word[0].upper() + word[1:]
             out.append(word)
         return "".join(out)
@@ -84,8 +120,12 @@ class CaseModel:
         if before == '"':  # a closing quote: what follows goes on with the sentence
             lower, upper = self._word.get(word, (0, 0))
             return upper > lower
-        for table, key, least in ((self._around, (before, word, after), 2), (self._before, (before, word), 2),
-                                  (self._word, word, 1), (self._word, base, 1)):
+        for table, key, least in (
+            (self._around, (before, word, after), 2),
+            (self._before, (before, word), 2),
+            (self._word, word, 1),
+            (self._word, base, 1),
+        ):
             lower, upper = table.get(key, (0, 0))
             if lower + upper >= least:
                 return upper > lower
@@ -93,7 +133,8 @@ class CaseModel:
 
 
 def _in_context(story):
-    """(word before, token, word after, does it start a sentence) of every token; words in lower case as context."""
+    """(word before, token, word after, does it start a sentence) of every token; words in lower
+    case as context."""
     tokens = _TOKEN.findall(story)
     words = [(i, token) for i, token in enumerate(tokens) if not token.isspace()]
     order = {i: n for n, (i, _) in enumerate(words)}
@@ -122,19 +163,21 @@ def _in_context(story):
 
 
 def _is_tag(words, n, mark):
-    """Do the words at n say who spoke? "Yes!" he said. A full stop inside the quotes ends the sentence."""
+    """Do the words at n say who spoke? "Yes!" he said. A full stop inside the quotes ends the
+    sentence."""
     if mark == ".":
         return False
-    for _, word in words[n:n + 5]:
+    for _, word in words[n : n + 5]:
         if word.lower() in _SPEECH:
             return True
-        if word in ".!?,\"":
+        if word in '.!?,"':
             return False
     return False
 
 
 def load(folder):
-    """(stories, cased): all stories, repaired and cased, each once; and how many kept their own capitals."""
+    """(stories, cased): all stories, repaired and cased,
+    each once; and how many kept their own capitals."""
     cased = cut(repair((folder / "tinystories-0.9MB.txt").read_text(encoding="utf-8")))
     lower = cut(repair((folder / "tinystories-lower-3.3MB.txt").read_text(encoding="utf-8")))
     sample = (folder / "tinystories_sample.txt").read_text(encoding="utf-8").split("<|endoftext|>")
@@ -154,18 +197,20 @@ def fingerprint(text):
 
 
 def is_held_out(story, percent=5):
-    """By a hash of the letters alone, so that a better repair or casing never moves a story across the split."""
+    """By a hash of the letters alone, so that a better repair or casing never moves a story across
+    the split."""
     return stable_hash("story:" + fingerprint(story)) % 100 < percent
 
 
 if __name__ == "__main__":
     import sys
     from pathlib import Path
+
     source = Path(sys.argv[1])
     text = cut(repair((source / "tinystories-0.9MB.txt").read_text(encoding="utf-8")))
-    learned = CaseModel(text[:len(text) * 3 // 4])
+    learned = CaseModel(text[: len(text) * 3 // 4])
     wrong, total, shown = 0, 0, {}
-    for original in text[len(text) * 3 // 4:]:
+    for original in text[len(text) * 3 // 4 :]:
         again = learned.restore(original.lower())
         for a, b in zip(re.findall(r"\S+", original), re.findall(r"\S+", again)):
             total += 1
