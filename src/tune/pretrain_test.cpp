@@ -185,6 +185,24 @@ TEST_F(Pretrain, TwoRunsAStopAndTwoThreadsGiveTheSameFile) {
   EXPECT_TRUE(once == file_of("stopped", true, 1));
 }
 
+TEST_F(Pretrain, SavesTheAverageAlsoWhereNothingIsHeldOut) {
+  // Of a matrix: in eight bits it is an image, which the average has to get into.
+  const auto embedding_of = [&](std::string_view name, double average) {
+    PretrainOptions wishes = options(name);
+    wishes.epochs = 0.5;
+    wishes.data.split.validation = 0;
+    wishes.type = DType::kQ8_0;
+    wishes.average = average;
+    const auto run = prepare(wishes);
+    EXPECT_THAT((*run)->plan().warnings, Contains(HasSubstr("nothing is held out")));
+    EXPECT_TRUE((*run)->run({}, {}).has_value());
+    const auto file = open_weights(root_ / name / "model.gguf").value();
+    const TensorView& view = *file->find("token_embd.weight");
+    return std::vector<std::byte>(view.data, view.data + view.bytes());
+  };
+  EXPECT_FALSE(embedding_of("last", 0) == embedding_of("average", 0.9));
+}
+
 TEST_F(Pretrain, CanBecomeLongerWhileTheRateIsAtItsPeak) {
   PretrainOptions wishes = options("run");
   wishes.name = "same";
