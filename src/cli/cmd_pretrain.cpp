@@ -87,7 +87,7 @@ class PretrainCommand : public Command {
   std::optional<std::string> template_, tokenizer_;
   bool skip_bad_ = false, learn_prompts_ = false, plan_only_ = false, no_zero_ = false,
        cosine_ = false;
-  double validation_share_ = 0.02, tokens_ = 0, epochs_ = 1, rate_ = 0, others_rate_ = 0.01,
+  double validation_share_ = 0.02, tokens_ = 0, epochs_ = 1, rate_ = 0, others_rate_ = 0.02,
          decay_ = 0.1, hold_ = 0.4, average_ = 0, embedding_deviation_ = 0.02, clip_ = 1,
          minutes_ = 0, memory_ = 0;
   std::int64_t validation_rows_ = 200, layers_ = 0, width_ = 0, heads_ = 0, kv_heads_ = 0,

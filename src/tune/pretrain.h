@@ -64,7 +64,7 @@ struct PretrainOptions {
   std::int64_t tokens = 0;  // to learn from in all; 0: so many epochs of the first file
   double epochs = 1;
   // For matrices; nothing: AdamW for all.
-  std::optional<MuonOptions> muon = MuonOptions{.others_rate = 0.5F};
+  std::optional<MuonOptions> muon = MuonOptions{.others_rate = 1};
   AdamwOptions adamw = {.beta2 = 0.95F, .decay = 0.1F};
   // `steps` follows from the tokens; `warmup` is 40, or a quarter of the steps, if it is negative.
   Schedule schedule = {.peak = 0.02F, .warmup = -1, .hold = 0.4};
