@@ -107,6 +107,10 @@ void TuneArguments::add_rows(Options& all) {
 
 void TuneArguments::add_adapter(Options& all) {
   all.add(full_, {.flag = "--full", .help = "train all weights instead of an adapter"});
+  all.add(type_, {.flag = "--type",
+                  .value = "T",
+                  .help = "with --full: of the matrices, as they are trained and saved",
+                  .choices = {"f32", "f16", "bf16", "q8_0"}});
   all.add(rank_, {.flag = "--rank", .value = "N", .help = "of the adapter"},
           {.low = 1, .high = 4096});
   all.add(alpha_, {.flag = "--alpha", .value = "X", .help = "the adapter's scale times its rank"},
@@ -286,6 +290,7 @@ void TuneArguments::read_rows(TuneOptions& wishes) const {
 
 void TuneArguments::read_steps(TuneOptions& wishes) const {
   wishes.method = full_ ? TuneMethod::kFull : TuneMethod::kAdapter;
+  wishes.type = dtype_from_name(type_).value();  // one of the choices
   wishes.adapter = {.rank = rank_,
                     .alpha = alpha_,
                     .rank_stabilized = rs_lora_,
@@ -327,6 +332,11 @@ Result<void> TuneArguments::read_teacher(TuneOptions& wishes) const {
 }
 
 Result<TuneOptions> TuneArguments::read(std::int64_t threads) const {
+  if (type_ != "f32" && !full_)
+    return fail(ErrorKind::kUsage, "type_without_full",
+                "--type {} is of weights that are trained, and an adapter's base stays as it is: "
+                "add --full, or leave it out",
+                type_);
   TuneOptions wishes{.model = TRY(resolve_model(model_)), .data = data_, .folder = folder_};
   read_rows(wishes);
   read_steps(wishes);

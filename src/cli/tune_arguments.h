@@ -37,9 +37,9 @@ class TuneArguments {
   void read_preferences(TuneOptions& wishes) const;
   Result<void> read_teacher(TuneOptions& wishes) const;
 
-  std::string model_, data_, folder_, metric_ = "loss", forward_ = "serving", kv_ = "f16", isa_,
-                                      preference_ = "dpo", optimizer_ = "adamw", shape_ = "cosine",
-                                      divergence_ = "forward";
+  std::string model_, data_, folder_,
+      metric_ = "loss", forward_ = "serving", kv_ = "f16", type_ = "f32", isa_, preference_ = "dpo",
+      optimizer_ = "adamw", shape_ = "cosine", divergence_ = "forward";
   std::optional<std::string> validation_, replay_, reference_, teacher_, teacher_cache_;
   RowArguments rows_;
   bool full_ = false, plan_only_ = false, rs_lora_ = false;

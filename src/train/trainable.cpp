@@ -1,5 +1,6 @@
 #include "train/trainable.h"
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <vector>
@@ -11,6 +12,29 @@ namespace bantam {
 namespace {
 
 constexpr std::string_view kDivisors = "rope_freqs.weight";
+constexpr std::uint32_t kQuantizationVersion = 2;  // of GGUF's blocks
+
+// GGUF's number for a file of a type.
+struct FileType {
+  DType type;
+  std::uint32_t number;
+};
+constexpr FileType kFileTypes[] = {
+    {DType::kF32, 0}, {DType::kF16, 1}, {DType::kQ8_0, 7}, {DType::kBF16, 32}};
+
+const FileType* file_type(DType type) {
+  const auto* const found = std::ranges::find(kFileTypes, type, &FileType::type);
+  return found == std::end(kFileTypes) ? nullptr : found;
+}
+
+void say_type(Metadata& metadata, DType type) {
+  metadata.set_u32("general.file_type", file_type(type)->number);
+  if (type == DType::kQ8_0) {
+    metadata.set_u32("general.quantization_version", kQuantizationVersion);
+  } else {
+    metadata.erase("general.quantization_version");
+  }
+}
 
 std::unexpected<Error> nothing_to_train() {
   return fail(ErrorKind::kUsage, "nothing_to_train", "no tensor of the model was chosen");
@@ -70,9 +94,11 @@ TensorView one_of(const Parameter& parameter, std::int64_t expert) {
 
 }  // namespace
 
+bool is_trained_type(DType type) { return file_type(type) != nullptr; }
+
 Result<TrainableModel> train_tensors(std::shared_ptr<const WeightFile> base,
                                      const TensorChoice& chosen, DType type) {
-  TRY(encoder_for(type));
+  CHECK(is_trained_type(type));
   std::vector<Parameter> outlines;
   for (const NamedTensor& tensor : base->tensors()) {
     if (tensor.name == kDivisors || (chosen && !chosen(tensor.name))) continue;
@@ -92,6 +118,7 @@ Result<TrainableModel> train_tensors(std::shared_ptr<const WeightFile> base,
   auto file = std::make_shared<WeightFile>();
   file->metadata = base->metadata;
   file->description = base->description;
+  if (!chosen) say_type(file->metadata, type);
   for (const NamedTensor& tensor : base->tensors()) {
     const Parameter* parameter = model.parameters->find(tensor.name);
     if (parameter != nullptr) TRY(decode(tensor, *parameter));

@@ -28,10 +28,15 @@ struct TrainableModel {
 
 using TensorChoice = std::function<bool(std::string_view name)>;
 
-// An empty choice takes every tensor but the rotary divisors, which are part of the shape. Matrices
-// and embeddings whose rows are made of blocks of `type` have images in it (parameters.h); F32:
-// none has. Errors: those of load_decoder() and of Parameters::create(), "dtype_unsupported", and
-// kUsage "nothing_to_train".
+// What matrices and embeddings may be trained as, so that the file is what the loss was measured
+// on: F32, F16, BF16, Q8_0.
+bool is_trained_type(DType type);
+
+// An empty choice takes every tensor but the rotary divisors, which are part of the shape; then the
+// file says of itself that it is of `type`, which is_trained_type(). Matrices and embeddings whose
+// rows are made of blocks of `type` have images in it (parameters.h); F32: none has. Errors: those
+// of load_decoder() and of Parameters::create(), "dtype_unsupported", and kUsage
+// "nothing_to_train".
 Result<TrainableModel> train_tensors(std::shared_ptr<const WeightFile> base,
                                      const TensorChoice& chosen, DType type = DType::kF32);
 

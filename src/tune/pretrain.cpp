@@ -26,7 +26,6 @@ constexpr std::string_view kDocumentMark = "<|endoftext|>";
 constexpr std::int64_t kBlockOfManyTypes = 256;
 constexpr std::int64_t kValidations = 20;  // in a run
 constexpr std::int64_t kWarmup = 40;
-constexpr std::uint32_t kQuantizationVersion = 2;  // of GGUF's blocks
 
 template <typename... Args>
 std::unexpected<Error> invalid(fmt::format_string<Args...> format, Args&&... args) {
@@ -35,19 +34,6 @@ std::unexpected<Error> invalid(fmt::format_string<Args...> format, Args&&... arg
 
 std::int64_t tokens_of(const Example& example) {
   return static_cast<std::int64_t>(example.ids.size());
-}
-
-// What a file may be trained as, with GGUF's number for a file of that type.
-struct FileType {
-  DType type;
-  std::uint32_t number;
-};
-constexpr FileType kFileTypes[] = {
-    {DType::kF32, 0}, {DType::kF16, 1}, {DType::kQ8_0, 7}, {DType::kBF16, 32}};
-
-const FileType* file_type(DType type) {
-  const auto* const found = std::ranges::find(kFileTypes, type, &FileType::type);
-  return found == std::end(kFileTypes) ? nullptr : found;
 }
 
 class Pretraining final : public PretrainRun, private BatchSource {
@@ -97,7 +83,7 @@ class Pretraining final : public PretrainRun, private BatchSource {
 };
 
 Result<void> Pretraining::check() const {
-  if (file_type(options_.type) == nullptr)
+  if (!is_trained_type(options_.type))
     return invalid(
         "a model is pretrained as F32, F16, BF16 or Q8_0, not as {}: `bantam quantize` "
         "makes others",
@@ -221,10 +207,8 @@ Result<void> Pretraining::plan_memory_of(const ModelShape& shape) {
 Result<void> Pretraining::make_model() {
   const auto file = TRY(initial_weights(options_.shape, vocabulary_, pool_, options_.init));
   file->metadata.set_string("general.name", options_.name);
-  file->metadata.set_u32("general.file_type", file_type(options_.type)->number);
-  if (options_.type == DType::kQ8_0)
-    file->metadata.set_u32("general.quantization_version", kQuantizationVersion);
   Hash64 hash;
+  hash.add(dtype_info(options_.type).name);
   hash.add(TRY(gguf_header_bytes(file->metadata, {})));
   for (const NamedTensor& tensor : file->tensors())
     hash.add(std::span(tensor.view.data, tensor.view.bytes()));

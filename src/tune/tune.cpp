@@ -212,7 +212,8 @@ Result<void> Tuning::make_trainable() {
       full ? tensor_parameters() : static_cast<std::int64_t>(model_.parameters->values().size());
   const std::uint64_t budget =
       options_.memory > 0 ? options_.memory : read_cpu_info().available_memory_bytes / 10 * 9;
-  const int bytes = (options_.adamw.eight_bits ? 11 : 16) + (options_.average > 0 ? 4 : 0);
+  const int image = full && options_.type != DType::kF32 ? 2 : 0;
+  const int bytes = (options_.adamw.eight_bits ? 11 : 16) + image + (options_.average > 0 ? 4 : 0);
   plan_.memory = TRY(plan_memory(base_.decoder->spec(),
                                  {.budget = budget,
                                   .longest = longest_group(),
@@ -222,7 +223,7 @@ Result<void> Tuning::make_trainable() {
                                   .weight_bytes = (full ? 0 : base_.file->tensor_bytes()) +
                                                   (teaching_ ? teaching_->bytes() : 0)},
                                  options_.learner));
-  if (full) model_ = TRY(train_tensors(base_.file, {}));
+  if (full) model_ = TRY(train_tensors(base_.file, {}, options_.type));
   plan_.parameters = static_cast<std::int64_t>(model_.parameters->values().size());
   plan_.out = options_.folder / (full ? "model.gguf" : "adapter.gguf");
   learner_.emplace(*model_.decoder, *model_.parameters, kernels_, pool_, plan_.memory.learner);

@@ -61,6 +61,7 @@ struct TuneOptions {
   double replay_share = 0.25;
   SelectionOptions selection;
   TuneMethod method = TuneMethod::kAdapter;
+  DType type = DType::kF32;  // of kFull: what is_trained_type() allows
   AdapterOptions adapter;
   RowOptions rows;
   RenderOptions render;  // context 0: the model's

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "base/file.h"
+#include "formats/weight_file.h"
 #include "runtime/loaded_model.h"
 #include "tune/tune_fixture.h"
 
@@ -97,6 +98,30 @@ TEST_F(Tune, FullTrainingLeavesAModel) {
   ASSERT_TRUE(result.has_value()) << result.error().to_string();
   EXPECT_GE(result->state.best_score, 0.9);
   EXPECT_TRUE(open_model(root_ / "full" / "model.gguf", {.threads = 1}).has_value());
+}
+
+// The score that chose the file is that of the file.
+TEST_F(Tune, FullTrainingInEightBitsIsMeasuredAsSaved) {
+  TuneOptions wishes = options("q8");
+  wishes.method = TuneMethod::kFull;
+  wishes.type = DType::kQ8_0;
+  wishes.schedule.peak = 2e-3F;
+  wishes.metric = Metric::kLoss;
+  const auto exchange = alone();
+  const auto result = TuneRun::prepare(wishes, *exchange).value()->run({}, {});
+  ASSERT_TRUE(result.has_value()) << result.error().to_string();
+  const auto file = open_weights(root_ / "q8" / "model.gguf").value();
+  EXPECT_EQ(file->metadata.integer("general.file_type", 0, 1000).value(), 7U);
+  EXPECT_EQ(file->find("blk.0.ffn_up.weight")->dtype, DType::kQ8_0);
+
+  TuneOptions again = options("again");
+  again.model = root_ / "q8" / "model.gguf";
+  again.metric = Metric::kLoss;
+  again.schedule.peak = 1e-30F;  // an adapter that stays nothing
+  again.epochs = 0.01;
+  const auto same = TuneRun::prepare(again, *exchange).value()->run({}, {});
+  ASSERT_TRUE(same.has_value()) << same.error().to_string();
+  EXPECT_EQ(same->state.best_score, result->state.best_score);
 }
 
 TEST_F(Tune, EveryOptimizerLearns) {
