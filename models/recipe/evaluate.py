@@ -252,13 +252,15 @@ def main():
         "--bantam", default=str(Path(__file__).resolve().parents[2] / "build/release/bantam")
     )
     parser.add_argument("--out", type=Path, default=Path("evaluation"))
-    parser.add_argument("--baseline", type=Path)
+    parser.add_argument(
+        "--baseline", type=Path, default=Path(__file__).resolve().parent / "baseline.json"
+    )
     parser.add_argument("--only", default=",".join(MEASURES), help=", ".join(MEASURES))
     parser.add_argument("--threads", type=int, default=0)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     baseline = {}
-    if args.baseline:
+    if args.baseline.exists():
         baseline = {
             row["task"]: (row["hits"], row["rows"])
             for row in json.loads(args.baseline.read_text(encoding="utf-8"))

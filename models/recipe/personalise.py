@@ -92,7 +92,7 @@ def main():
         )
     said = ["--label-system", tasks.CLINC, "--threads", str(args.threads), "--quiet"]
 
-    def measured(when, adapter):
+    def measured(when, model):
         shares = {}
         for name in ("fifteen", "all"):
             out = json.loads(
@@ -101,8 +101,7 @@ def main():
                         args.bantam,
                         "score",
                         "-m",
-                        args.model,
-                        *adapter,
+                        *model,
                         "--rows",
                         str(args.out / "asked.jsonl"),
                         "--metric",
@@ -125,7 +124,7 @@ def main():
             )
         return shares
 
-    before = measured("before", [])
+    before = measured("before", [args.model])
     start, used = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
     run(
         [
@@ -149,7 +148,9 @@ def main():
         f"tuned on {len(learned)} rows in {seconds:.1f} s ({worked:.1f} s of processor time)",
         flush=True,
     )
-    after = measured("after", ["--adapter", str(args.out / "run" / "adapter.gguf")])
+    adapter, whole = args.out / "run" / "adapter.gguf", args.out / "run" / "model.gguf"
+    learned_model = [str(whole)] if whole.exists() else [args.model, "--adapter", str(adapter)]
+    after = measured("after", learned_model)
     document = {
         "model": args.model,
         "rows": len(learned),
