@@ -4,13 +4,10 @@
 usage: baseline.py DATA [--json FILE] [--penalty X]
 
 Words and pairs of words, and runs of two to five characters inside words; sublinear counts times
-inverse document
-frequency, each of the two groups scaled to length one; multinomial logistic regression with an L2
-penalty, fitted by
-L-BFGS. The penalty is chosen on a tenth of the training rows, or given. Needs python3-numpy; prints a table
-with Wilson's 95 %
-intervals. CLINC150's training rows out of scope count as one more class; accuracy is over the rows
-in scope.
+inverse document frequency, each of the two groups scaled to length one; multinomial logistic
+regression with an L2 penalty, fitted by L-BFGS. The penalty is chosen on a tenth of the training
+rows, or given. Needs python3-numpy; prints a table with Wilson's 95 % intervals. CLINC150's
+training rows out of scope count as one more class; accuracy is over the rows in scope.
 """
 
 import argparse
@@ -41,8 +38,8 @@ def features(text):
 
 
 class Sparse:
-    """Rows of (column, value), and the same by columns,
-    so that both products are gathers and sums."""
+    """Rows of (column, value), and the same by columns, so that both products are gathers and
+    sums."""
 
     def __init__(self, rows, columns):
         self.shape = (len(rows), columns)

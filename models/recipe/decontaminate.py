@@ -1,9 +1,8 @@
 """No training row may hold what a held-out row says: 13-grams of words, and whole texts that are
 shorter.
 
-The unit is what the user says (and, for stories,
-the text). Words are runs of letters and digits in lower case, so
-case, marks and spacing hide nothing.
+The unit is what the user says (and, for stories, the text). Words are runs of letters and digits in
+lower case, so case, marks and spacing hide nothing.
 """
 
 import re
@@ -12,8 +11,8 @@ N = 13
 
 
 def grams(text):
-    """The set of 13-grams of words; of a shorter text the text itself,
-    marked so that it equals no 13-gram."""
+    """The set of 13-grams of words; of a shorter text the text itself, marked so that it equals no
+    13-gram."""
     words = re.findall(r"[^\W_]+", text.lower().replace("'", ""))
     if len(words) < N:
         return {"=" + " ".join(words)}
@@ -40,9 +39,8 @@ def filtered(screen, kind, rows, text_of, allowed, report):
     """The rows that share at most `allowed` grams with held-out rows.
 
     0 for all but stories, where "once upon a time there was a little girl named lily she loved to
-    play" is in many
-    that have nothing else in common. report: {kind: how many rows share anything with what,
-    how many left}
+    play" is in many that have nothing else in common. report: {kind: how many rows share anything
+    with what, how many left}
     """
     kept, touched = [], {}
     for row in rows:

@@ -5,11 +5,9 @@ usage: evaluate.py MODEL TEXTS [--bantam PROGRAM] [--out FOLDER] [--baseline FIL
 [--threads N]
 
 MODEL is a GGUF file or a name that bantam knows; TEXTS is what prepare.py wrote. `bantam score
---rows` answers every held-out
-row: greedily ("exact", "json"), or with the likeliest of all labels that there are ("label").
-FOLDER gets tables.md, tables.json
-and, per measure, every answer as JSON lines. --baseline: what baseline.py --json wrote,
-for the column beside.
+--rows` answers every held-out row: greedily ("exact", "json"), or with the likeliest of all labels
+that there are ("label"). FOLDER gets tables.md, tables.json and, per measure, every answer as JSON
+lines. The column beside comes from what baseline.py --json wrote: baseline.json here.
 """
 
 import argparse

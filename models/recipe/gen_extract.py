@@ -1,9 +1,8 @@
 """Fields out of messages into JSON: names, dates, amounts, numbers. The system prompt names the
 fields wanted.
 
-Values are drawn so widely (made-up names,
-random codes and amounts) that copying from the message is the only way
-to be right; the fields asked for, and their order, change from row to row.
+Values are drawn so widely (made-up names, random codes and amounts) that copying from the message
+is the only way to be right; the fields asked for, and their order, change from row to row.
 """
 
 import json

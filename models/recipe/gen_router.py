@@ -1,11 +1,9 @@
 """Router questions: can a very small model take this request ("local"), or should a larger one
 ("remote")?
 
-Local is what this model was taught: naming an intent, taking fields out of a short text,
-sums up to a hundred,
-yes or no about a short paragraph, a short story, a greeting. Remote is what needs knowledge,
-length, code, several
-steps, another language or judgement.
+Local is what this model was taught: naming an intent, taking fields out of a short text, sums up to
+a hundred, yes or no about a short paragraph, a short story, a greeting. Remote is what needs
+knowledge, length, code, several steps, another language or judgement.
 """
 
 import words

@@ -1,10 +1,8 @@
 """Utterances in the manner of SNIPS with their frames.
 
-Two sources. The rows of the training part with other values in their slots (of other rows,
-or made up): the way
-people ask is theirs, and the values are new each time. And a grammar of our own for the same
-intents, for ways of
-asking that 270 rows an intent do not show.
+Two sources. The rows of the training part with other values in their slots (of other rows, or made
+up): the way people ask is theirs, and the values are new each time. And a grammar of our own for
+the same intents, for ways of asking that 270 rows an intent do not show.
 """
 
 import re

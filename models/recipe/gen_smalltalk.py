@@ -220,8 +220,8 @@ _TALK = [
 
 
 def generate(rng, lexicon, count):
-    """`count` rows; a short question may come more than once,
-    with another answer or another spelling."""
+    """`count` rows; a short question may come more than once, with another answer or another
+    spelling."""
     rows = []
     while len(rows) < count:
         questions, answers = rng.pick(_TALK)

@@ -1,9 +1,8 @@
 """Stories by a grammar: who, where, what is wanted, what is in the way, who helps, what is learned.
 
-A plot is a list of beats; a beat has many wordings,
-and wordings have slots. No sentence is in every story: beats
-are left out, doubled and told in another order of clauses. About 10^12 stories; the lexicon is a
-small child's.
+A plot is a list of beats; a beat has many wordings, and wordings have slots. No sentence is in
+every story: beats are left out, doubled and told in another order of clauses. About 10^12 stories;
+the lexicon is a small child's.
 """
 
 import re

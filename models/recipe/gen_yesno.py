@@ -1,8 +1,7 @@
 """Questions about a given paragraph, to be answered "yes", "no" or "not stated".
 
-A paragraph states facts of a made-up world (who, what, where, when, how many),
-so nothing but reading answers; a
-question asks a stated fact, a changed one, or one that is not there.
+A paragraph states facts of a made-up world (who, what, where, when, how many), so nothing but
+reading answers; a question asks a stated fact, a changed one, or one that is not there.
 """
 
 import words

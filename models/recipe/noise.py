@@ -55,8 +55,8 @@ def typo(rng, word):
 
 
 def noisy(rng, text):
-    """A variant of an utterance that means the same; at least one thing differs,
-    most of the time."""
+    """A variant of an utterance that means the same; at least one thing differs, most of the
+    time."""
     text = text.strip()
     if rng.chance(0.5):
         text = text.lower()

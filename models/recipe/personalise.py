@@ -5,11 +5,10 @@ seconds, one command.
 usage: personalise.py MODEL TEXTS [--seconds S] [--examples N] [--bantam PROGRAM] [--out FOLDER] [--
 OPTIONS OF TUNE]
 
-TEXTS was written by prepare.py --leave-out DOMAIN,
-and MODEL was trained on no other. The time is that of `bantam tune` from its
-start to its end, loading and saving included. Then `bantam score` names the intents of the domain's
-held-out rows: the
-likeliest of the fifteen, and the likeliest of all 151 labels, before and after.
+TEXTS was written by prepare.py --leave-out DOMAIN, and MODEL learned from those alone. The time is
+that of `bantam tune` from its start to its end, loading and saving included. Then `bantam score`
+names the intents of the domain's held-out rows: the likeliest of the fifteen, and the likeliest of
+all 151 labels, before and after.
 """
 
 import argparse

@@ -3,16 +3,13 @@
 
 usage: prepare.py DATA OUT [--seed N] [--scale X] [--variants N] [--leave-out DOMAIN]
 
-DATA is the data folder (text/tinystories, tasks/banking77, ...; see README.md),
-which is never changed. OUT gets
-KIND.jsonl (train), KIND.dev.jsonl (held out) and manifest.json: counts, bytes, SHA-256,
-and how many rows left training
-because they share a 13-gram with something held out. The same arguments give the same bytes,
-everywhere.
+DATA is the data folder (text/tinystories, tasks/banking77, ...; see README.md), which is never
+changed. OUT gets KIND.jsonl (train), KIND.dev.jsonl (held out) and manifest.json: counts, bytes,
+SHA-256, and how many rows left training because they share a 13-gram with something held out. The
+same arguments give the same bytes, everywhere.
 
-Kinds with {"text"}: stories (TinyStories), made (stories by a grammar),
-prose (books out of copyright).
-All others are {"messages": [system, user, assistant]}.
+Kinds with {"text"}: stories (TinyStories), made (stories by a grammar), prose (books out of
+copyright). All others are {"messages": [system, user, assistant]}.
 """
 
 import argparse
@@ -53,8 +50,7 @@ SIZES = {
 }
 DEV_ROWS = 300
 # Rows of each kind in lessons.jsonl, which the second stage learns answers from: about 5 M tokens
-# at --scale 1, half of
-# them intents, two fifths slots and fields.
+# at --scale 1, half of them intents, two fifths slots and fields.
 LESSONS = {
     "banking": 18000,
     "clinc": 24000,
@@ -122,8 +118,8 @@ def with_variants(rng, rows, count):
 
 
 def all_kinds(data, args):
-    """({kind: train}, {kind: dev}): strings for texts,
-    triples for chat rows. Nothing is screened yet."""
+    """({kind: train}, {kind: dev}): strings for texts, triples for chat rows. Nothing is screened
+    yet."""
     rng = lambda name: Rng(args.seed, name)
     size = lambda kind: max(1, int(SIZES[kind] * args.scale))
     stories, _ = story_text.load(data / "text/tinystories")

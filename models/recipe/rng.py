@@ -1,10 +1,8 @@
 """A seeded generator of our own, so that a data set is the same bytes under every Python.
 
 SplitMix64 (Steele, Lea, Flood 2014). Python's `random` promises the same floats for a seed but not
-the same
-choices and shuffles from version to version,
-and `hash` and set order change from run to run; nothing in this
-folder may depend on any of them.
+the same choices and shuffles from version to version, and `hash` and set order change from run to
+run; nothing in this folder may depend on any of them.
 """
 
 import hashlib

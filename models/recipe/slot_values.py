@@ -445,8 +445,8 @@ def state(rng):
 
 
 def makers(lexicon):
-    """Slot name -> function of a generator,
-    for the slots that are open: closed ones keep the values of the rows."""
+    """Slot name -> function of a generator, for the slots that are open: closed ones keep the
+    values of the rows."""
 
     def title(rng):
         text = lexicon.title(rng)

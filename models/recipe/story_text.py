@@ -1,10 +1,9 @@
 """TinyStories as the data folder has it: cut into stories, repaired, given capitals back, split.
 
 Two files: 0.9 MB in the original case, and 3.3 MB in lower case whose beginning is the first file.
-Both are
-UTF-8 that was once read as Windows-1252, so that a closing quote is "â€" with its last byte lost.
-The first file
-gives the text where they overlap; for the rest it teaches a small model of where capitals go.
+Both are UTF-8 that was once read as Windows-1252, so that a closing quote is "â€" with its last
+byte lost. The first file gives the text where they overlap; for the rest it teaches a small model
+of where capitals go.
 """
 
 import re
@@ -56,8 +55,8 @@ def repair(text):
 
 
 def cut(text):
-    """Stories. Paragraphs are two line breaks apart and stories one,
-    but some stories hold single ones too."""
+    """Stories. Paragraphs are two line breaks apart and stories one, but some stories hold single
+    ones too."""
     stories = []
     for part in re.split(r"(?<!\n)\n(?!\n)", text):
         part = re.sub(r"\n{2,}", "\n\n", part).strip()
@@ -71,8 +70,8 @@ def cut(text):
 
 
 class CaseModel:
-    """Where capitals go, learned from text that has them: by the word before and after,
-    by the word, by rule."""
+    """Where capitals go, learned from text that has them: by the word before and after, by the
+    word, by rule."""
 
     def __init__(self, stories):
         self._around, self._before, self._word = {}, {}, {}
@@ -176,8 +175,8 @@ def _is_tag(words, n, mark):
 
 
 def load(folder):
-    """(stories, cased): all stories, repaired and cased,
-    each once; and how many kept their own capitals."""
+    """(stories, cased): all stories, repaired and cased, each once; and how many kept their own
+    capitals."""
     cased = cut(repair((folder / "tinystories-0.9MB.txt").read_text(encoding="utf-8")))
     lower = cut(repair((folder / "tinystories-lower-3.3MB.txt").read_text(encoding="utf-8")))
     sample = (folder / "tinystories_sample.txt").read_text(encoding="utf-8").split("<|endoftext|>")

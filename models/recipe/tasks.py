@@ -1,8 +1,8 @@
 """The public task sets as chat rows: banking77, CLINC150, SNIPS and NLU++.
 
-Every function returns (train, dev): lists of (system, user,
-assistant). Held out are banking77's dev.csv, CLINC150's
-val and oos_val, every tenth row of each SNIPS intent by position, and fold 14 of NLU++.
+Every function returns (train, dev): lists of (system, user, assistant). Held out are banking77's
+dev.csv, CLINC150's val and oos_val, every tenth row of each SNIPS intent by position, and fold 14
+of NLU++.
 """
 
 import csv
@@ -70,8 +70,8 @@ def banking(data):
 
 
 def clinc(data, left_out=None):
-    """left_out: a domain whose intents are taken away from training and, as a third list,
-    given back."""
+    """left_out: a domain whose intents are taken away from training and, as a third list, given
+    back."""
     file = data / "tasks/clinc150/data_full_train_val.json"
     splits = json.loads(file.read_text(encoding="utf-8"))
     gone = set(CLINC_DOMAINS[left_out]) if left_out else set()
@@ -96,8 +96,8 @@ def snips_frames(data):
 
 
 def frame_row(intent, parts):
-    """A chat row of a frame. Slots stand in the order of the text,
-    so that they can be copied from left to right.
+    """A chat row of a frame. Slots stand in the order of the text, so that they can be copied from
+    left to right.
 
     A slot that occurs twice keeps its first value: a JSON object has one place for it.
     """

@@ -1,9 +1,8 @@
 """Word lists that the generators draw from, and makers of names that no list holds.
 
-Everything here is either common knowledge (countries, states, first names,
-dishes) or made up by the functions
-below. `Lexicon` adds what the training texts hold: words,
-and the names that are written with capitals in them.
+Everything here is either common knowledge (countries, states, first names, dishes) or made up by
+the functions below. `Lexicon` adds what the training texts hold: words, and the names that are
+written with capitals in them.
 """
 
 import re
