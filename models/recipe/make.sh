@@ -22,6 +22,8 @@ mkdir -p "$out"
 if [ ! -s "$texts/manifest.json" ]; then
   python3 "$recipe/prepare.py" "$data" "$texts" ${LEAVE_OUT:+--leave-out "$LEAVE_OUT"}
 fi
+cmp -s "$recipe/manifest.json" "$texts/manifest.json" ||
+  echo "make.sh: the texts are not those of the shipped model: see $texts/manifest.json" >&2
 
 # What the first stage is made of, in hundredths of its tokens, and what chooses its best moment.
 shares="stories=30 tell=10 made=5 prose=5 banking=10 clinc=10 slots=12 snips=3 extract=4 yesno=3
