@@ -127,8 +127,12 @@ class EventWriter {
 
 }  // namespace
 
-LocalChat::LocalChat(std::string name, LoadedModel model, Result<ChatTemplate> chat_template)
-    : name_(std::move(name)), model_(std::move(model)), template_(std::move(chat_template)) {}
+LocalChat::LocalChat(std::string name, LoadedModel model, Result<ChatTemplate> chat_template,
+                     std::optional<std::tm> now)
+    : name_(std::move(name)),
+      model_(std::move(model)),
+      template_(std::move(chat_template)),
+      now_(now) {}
 
 Result<std::shared_ptr<LocalChat>> LocalChat::open(const std::filesystem::path& path,
                                                    const LocalChatOptions& options) {
@@ -156,7 +160,7 @@ Result<std::shared_ptr<LocalChat>> LocalChat::open(const std::filesystem::path& 
     if (!adapter.empty()) name += ":" + adapter.stem().string();
   }
   return std::shared_ptr<LocalChat>(
-      new LocalChat(std::move(name), std::move(model), std::move(chat_template)));
+      new LocalChat(std::move(name), std::move(model), std::move(chat_template), options.now));
 }
 
 Result<std::vector<std::int32_t>> LocalChat::prompt_ids(const ChatRequest& request) const {
@@ -170,7 +174,8 @@ Result<std::vector<std::int32_t>> LocalChat::prompt_ids(const ChatRequest& reque
                                     {.add_specials = true, .parse_specials = true});
   }
   if (!template_) return std::unexpected(template_.error());
-  return encode_prompt(*model_.tokenizer, TRY(template_->render(request, local_time_now())));
+  return encode_prompt(*model_.tokenizer,
+                       TRY(template_->render(request, now_ ? *now_ : local_time_now())));
 }
 
 Result<void> LocalChat::answer(const ChatRequest& request, std::stop_token stop,

@@ -3,6 +3,7 @@
 // messages → the model's template → token ids → engine → text, stop strings cut, characters whole.
 #pragma once
 
+#include <ctime>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -21,6 +22,7 @@ struct LocalChatOptions {
   std::string name;                          // what name() answers; empty: the file's stem, and
                                              // the adapter's after a colon
   std::optional<std::string> template_text;  // instead of the model's own template
+  std::optional<std::tm> now;  // what templates are told of the time; absent: the time
 };
 
 // Thread safe. Each request gets the same bits whatever came before it.
@@ -47,11 +49,13 @@ class LocalChat final : public ChatModel {
   Result<std::vector<std::int32_t>> prompt_ids(const ChatRequest& request) const;
 
  private:
-  LocalChat(std::string name, LoadedModel model, Result<ChatTemplate> chat_template);
+  LocalChat(std::string name, LoadedModel model, Result<ChatTemplate> chat_template,
+            std::optional<std::tm> now);
 
   std::string name_;
   LoadedModel model_;
   Result<ChatTemplate> template_;
+  std::optional<std::tm> now_;
 };
 
 }  // namespace bantam

@@ -12,6 +12,7 @@ std::unique_ptr<Command> doctor_command();
 std::unique_ptr<Command> generate_command();
 std::unique_ptr<Command> list_command();
 std::unique_ptr<Command> merge_command();
+std::unique_ptr<Command> parity_command();
 std::unique_ptr<Command> pretrain_command();
 std::unique_ptr<Command> quantize_command();
 std::unique_ptr<Command> render_command();

@@ -202,22 +202,48 @@ Result<Example> RowRenderer::conversation(const std::vector<Message>& messages, 
 
 Result<Example> RowRenderer::answered(const Row& row, const Message& answer,
                                       RenderCounts& counts) const {
-  std::string prompt = row.text;
-  if (row.shape == RowShape::kLabelled) {
-    prompt = options_.label_prompt;
-    prompt.replace(prompt.find(kText), kText.size(), row.text);
-  }
   if (says_nothing(answer)) return Example{};
   if (template_ == nullptr && row.messages.empty())
-    return continued(prompt, answer.content.value_or(""));
-  std::vector<Message> messages = row.messages;
-  if (row.shape == RowShape::kLabelled && !options_.label_system.empty())
-    messages.push_back({.role = "system", .content = options_.label_system});
-  if (row.messages.empty()) messages.push_back({.role = "user", .content = std::move(prompt)});
+    return continued(prompt_of(row), answer.content.value_or(""));
+  std::vector<Message> messages = prompt_messages(row);
   messages.push_back(answer);
   std::vector<float> weights(messages.size(), 0.0f);
   weights.back() = 1;
   return conversation(messages, row.tools, weights, counts);
+}
+
+std::optional<ChatRequest> RowRenderer::request_of(const Row& row) const {
+  ChatRequest request;
+  request.tools = row.tools;
+  if (row.shape == RowShape::kText) return std::nullopt;
+  if (row.shape == RowShape::kMessages) {
+    std::size_t last = row.messages.size();
+    while (last > 0 && (row.weights[last - 1] == 0 || says_nothing(row.messages[last - 1]))) --last;
+    if (last < 2) return std::nullopt;
+    request.messages.assign(row.messages.begin(),
+                            row.messages.begin() + static_cast<std::ptrdiff_t>(last - 1));
+  } else if (template_ == nullptr && row.messages.empty()) {
+    request.prompt = prompt_of(row);
+  } else {
+    request.messages = prompt_messages(row);
+  }
+  return request;
+}
+
+// What is said before the one answer of a row that is no conversation.
+std::vector<Message> RowRenderer::prompt_messages(const Row& row) const {
+  if (!row.messages.empty()) return row.messages;
+  std::vector<Message> messages;
+  if (row.shape == RowShape::kLabelled && !options_.label_system.empty())
+    messages.push_back({.role = "system", .content = options_.label_system});
+  messages.push_back({.role = "user", .content = prompt_of(row)});
+  return messages;
+}
+
+std::string RowRenderer::prompt_of(const Row& row) const {
+  if (row.shape != RowShape::kLabelled) return row.text;
+  std::string prompt = options_.label_prompt;
+  return prompt.replace(prompt.find(kText), kText.size(), row.text);
 }
 
 Example RowRenderer::continued(const std::string& prompt, const std::string& answer) const {

@@ -76,6 +76,12 @@ class RowRenderer {
   // "no_template" (kUsage). Any number of threads, each with its counts.
   Result<std::vector<Example>> render(const Row& row, RenderCounts& counts) const;
 
+  // What a client would send to be answered what is learned last of a row; nothing of documents.
+  // Without a template a text prompt is a raw one.
+  std::optional<ChatRequest> request_of(const Row& row) const;
+  // What templates are told of the time.
+  const std::tm& now() const { return *options_.now; }
+
  private:
   RowRenderer() = default;
   Result<std::vector<Example>> render_row(const Row& row, RenderCounts& counts) const;
@@ -83,6 +89,8 @@ class RowRenderer {
   Result<Example> conversation(const std::vector<Message>& messages, const Json& tools,
                                const std::vector<float>& weights, RenderCounts& counts) const;
   Result<Example> answered(const Row& row, const Message& answer, RenderCounts& counts) const;
+  std::vector<Message> prompt_messages(const Row& row) const;
+  std::string prompt_of(const Row& row) const;
   Example continued(const std::string& prompt, const std::string& answer) const;
   Result<bool> fit(Example& example, RenderCounts& counts) const;
 
