@@ -105,6 +105,25 @@ Result<void> refuse_variants(JsonReader& config) {
   return {};
 }
 
+// The window of all layers' attention; 0: none. Qwen 3 has one only if it says so, and then from a
+// layer on; others have one if it is given. Layers that differ are refused.
+Result<std::int64_t> read_window(JsonReader& config, std::string_view architecture,
+                                 std::int64_t layers) {
+  const bool staged = architecture == "qwen3";
+  const std::int64_t window = TRY(config.integer("sliding_window", 0, 0, limits::kContext));
+  const bool used = TRY(config.boolean("use_sliding_window", !staged));
+  const std::int64_t first = TRY(config.integer("max_window_layers", 28, 0, limits::kLayers));
+  if (window == 0 || !used || (staged && first >= layers)) return 0;
+  if (!staged || first == 0) return window;
+  Error error =
+      bad_config(config.pointer("max_window_layers"),
+                 fmt::format("expected 0 or at least the {} layers, found {}: windows of some "
+                             "layers only are not supported",
+                             layers, first));
+  error.kind = ErrorKind::kUnsupported;
+  return std::unexpected(std::move(error));
+}
+
 Result<HfModel> read_llama(JsonReader& config, std::string_view architecture, Metadata& out) {
   constexpr auto kWidth = static_cast<std::int64_t>(limits::kWidth);
   const std::string prefix = std::string(architecture) + ".";
@@ -132,8 +151,7 @@ Result<HfModel> read_llama(JsonReader& config, std::string_view architecture, Me
   out.set_u32(prefix + "attention.value_length", static_cast<std::uint32_t>(model.head_width));
   out.set_f32(prefix + "attention.layer_norm_rms_epsilon", static_cast<float>(epsilon));
   out.set_u32(prefix + "rope.dimension_count", static_cast<std::uint32_t>(model.head_width));
-  const std::int64_t window = TRY(config.integer("sliding_window", 0, 0, limits::kContext));
-  if (window > 0 && TRY(config.boolean("use_sliding_window", true)))
+  if (const std::int64_t window = TRY(read_window(config, architecture, layers)); window > 0)
     out.set_u32(prefix + "attention.sliding_window", narrow(window));
   TRY(read_experts(config, prefix, model, out));
   model.rope_factors = TRY(read_hf_rope(config, architecture, model.head_width, out));

@@ -141,6 +141,27 @@ TEST_F(HfFolder, SettingsBecomeGgufKeys) {
   EXPECT_EQ(file->find("rope_freqs.weight"), nullptr);
 }
 
+TEST_F(HfFolder, WindowsAreTakenWhereTheyHold) {
+  config_["model_type"] = "mistral";
+  config_["sliding_window"] = 32;
+  EXPECT_EQ(*open()->metadata.integer("llama.attention.sliding_window", 0, 99), 32u);
+  config_["use_sliding_window"] = false;
+  EXPECT_FALSE(open()->metadata.contains("llama.attention.sliding_window"));
+
+  // Qwen 3 has a window only if it says so, and not below the layer max_window_layers.
+  config_["model_type"] = "qwen3";
+  constexpr std::string_view kKey = "qwen3.attention.sliding_window";
+  config_.erase("use_sliding_window");
+  EXPECT_FALSE(open()->metadata.contains(kKey));
+  config_["use_sliding_window"] = true;
+  EXPECT_FALSE(open()->metadata.contains(kKey)) << "28 layers without come first";
+  config_["max_window_layers"] = 0;
+  EXPECT_EQ(*open()->metadata.integer(kKey, 0, 99), 32u);
+  const Error error = refused_config("max_window_layers", 1);
+  EXPECT_EQ(error.kind, ErrorKind::kUnsupported);
+  EXPECT_THAT(error.where, HasSubstr("/max_window_layers"));
+}
+
 TEST_F(HfFolder, TensorsGetGgufNamesAndMostAreViews) {
   const auto file = open();
   ASSERT_TRUE(file);
