@@ -6,7 +6,9 @@
 #include <cmath>
 #include <span>
 
+#include "base/file.h"
 #include "train/run_folder.h"
+#include "tune/canvas.h"
 
 namespace bantam {
 namespace {
@@ -15,29 +17,8 @@ namespace {
 constexpr double kWidth = 800, kHeight = 420, kLeft = 64, kRight = 64, kTop = 40, kBottom = 44;
 constexpr std::size_t kStretches = 600;
 constexpr int kTicks = 5;
-
-std::string escaped(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '&':
-        out += "&amp;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        out += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
-    }
-  }
-  return out;
-}
+constexpr CanvasColour kFrame = {0x99, 0x99, 0x99}, kThin = {0x9b, 0xb8, 0xd8},
+                       kThick = {0x1f, 0x5f, 0xa8}, kScore = {0xc0, 0x56, 0x2b};
 
 std::vector<CurvePoint> finite(std::span<const CurvePoint> points) {
   std::vector<CurvePoint> kept;
@@ -64,13 +45,11 @@ Axis axis_of(std::span<const CurvePoint> points) {
   return axis;
 }
 
-std::string line(std::span<const CurvePoint> points, const Axis& x, const Axis& y,
-                 std::string_view style) {
-  std::string path;
+std::vector<CanvasPoint> places(std::span<const CurvePoint> points, const Axis& x, const Axis& y) {
+  std::vector<CanvasPoint> out;
   for (const CurvePoint& point : points)
-    path += fmt::format("{}{:.1f},{:.1f}", path.empty() ? "" : " ",
-                        x.place(static_cast<double>(point.step)), y.place(point.value));
-  return fmt::format("<polyline points=\"{}\" fill=\"none\" {}/>\n", path, style);
+    out.push_back({x.place(static_cast<double>(point.step)), y.place(point.value)});
+  return out;
 }
 
 // Each stretch by its least and its greatest value, in their order.
@@ -98,18 +77,43 @@ std::vector<CurvePoint> smoothed(std::span<const CurvePoint> points) {
   return means;
 }
 
-std::string text_at(double x, double y, std::string_view anchor, std::string_view text) {
-  return fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\">{}</text>\n", x, y, anchor,
-                     escaped(text));
-}
-
-std::string value_ticks(const Axis& axis, double x, std::string_view anchor) {
-  std::string out;
+void value_ticks(const Axis& axis, double x, TextAnchor anchor, Canvas& canvas) {
   for (int i = 0; i <= kTicks; ++i) {
     const double value = axis.low + (axis.high - axis.low) * i / kTicks;
-    out += text_at(x, axis.place(value) + 4, anchor, fmt::format("{:.3g}", value));
+    canvas.text({x, axis.place(value) + 4}, anchor, fmt::format("{:.3g}", value));
   }
-  return out;
+}
+
+void draw(const Curve& curve, Canvas& canvas) {
+  const std::vector<CurvePoint> loss = finite(curve.loss), scores = finite(curve.validation);
+  std::int64_t last = 1;
+  for (const CurvePoint& point : loss) last = std::max(last, point.step);
+  for (const CurvePoint& point : scores) last = std::max(last, point.step);
+  const Axis x{.low = 0, .high = static_cast<double>(last), .from = kLeft, .to = kWidth - kRight};
+  const Axis y = axis_of(loss), right = axis_of(scores);
+  const double bottom = kHeight - kBottom, end = kWidth - kRight;
+  const CanvasPoint frame[] = {
+      {kLeft, kTop}, {end, kTop}, {end, bottom}, {kLeft, bottom}, {kLeft, kTop}};
+  canvas.line(frame, kFrame, 1, 0);
+  canvas.text({kWidth / 2, 24}, TextAnchor::kMiddle, curve.title);
+  for (int i = 0; i <= kTicks; ++i) {
+    const double step = static_cast<double>(last) * i / kTicks;
+    canvas.text({x.place(step), bottom + 18}, TextAnchor::kMiddle, fmt::format("{:.0f}", step));
+  }
+  canvas.text({kWidth / 2, kHeight - 8}, TextAnchor::kMiddle, "step");
+  if (!loss.empty()) {
+    value_ticks(y, kLeft - 6, TextAnchor::kEnd, canvas);
+    canvas.text({kLeft, kTop - 8}, TextAnchor::kMiddle, "loss");
+    canvas.line(places(thinned(loss), x, y), kThin, 1, 0);
+    canvas.line(places(thinned(smoothed(loss)), x, y), kThick, 2, 0);
+  }
+  if (!scores.empty()) {
+    value_ticks(right, end + 6, TextAnchor::kStart, canvas);
+    canvas.text({end, kTop - 8}, TextAnchor::kMiddle, "validation");
+    const std::vector<CanvasPoint> dots = places(scores, x, right);
+    canvas.line(dots, kScore, 1, 4);
+    for (const CanvasPoint& at : dots) canvas.dot(at, 3, kScore);
+  }
 }
 
 }  // namespace
@@ -132,39 +136,21 @@ Result<Curve> curve_of_log(const std::filesystem::path& path, std::string title)
 }
 
 std::string curve_svg(const Curve& curve) {
-  const std::vector<CurvePoint> loss = finite(curve.loss), scores = finite(curve.validation);
-  std::int64_t last = 1;
-  for (const CurvePoint& point : loss) last = std::max(last, point.step);
-  for (const CurvePoint& point : scores) last = std::max(last, point.step);
-  const Axis x{.low = 0, .high = static_cast<double>(last), .from = kLeft, .to = kWidth - kRight};
-  const Axis y = axis_of(loss), right = axis_of(scores);
-  std::string out = fmt::format(
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" "
-      "height=\"{1}\" font-family=\"sans-serif\" font-size=\"12\" fill=\"#333\">\n"
-      "<rect width=\"{0}\" height=\"{1}\" fill=\"#fff\"/>\n"
-      "<rect x=\"{2}\" y=\"{3}\" width=\"{4}\" height=\"{5}\" fill=\"none\" stroke=\"#999\"/>\n",
-      kWidth, kHeight, kLeft, kTop, kWidth - kLeft - kRight, kHeight - kTop - kBottom);
-  out += text_at(kWidth / 2, 24, "middle", curve.title);
-  for (int i = 0; i <= kTicks; ++i) {
-    const double step = static_cast<double>(last) * i / kTicks;
-    out += text_at(x.place(step), kHeight - kBottom + 18, "middle", fmt::format("{:.0f}", step));
-  }
-  out += text_at(kWidth / 2, kHeight - 8, "middle", "step");
-  if (!loss.empty()) {
-    out += value_ticks(y, kLeft - 6, "end");
-    out += text_at(kLeft, kTop - 8, "middle", "loss");
-    out += line(thinned(loss), x, y, "stroke=\"#9bb8d8\"");
-    out += line(thinned(smoothed(loss)), x, y, "stroke=\"#1f5fa8\" stroke-width=\"2\"");
-  }
-  if (!scores.empty()) {
-    out += value_ticks(right, kWidth - kRight + 6, "start");
-    out += text_at(kWidth - kRight, kTop - 8, "middle", "validation");
-    out += line(scores, x, right, "stroke=\"#c0562b\" stroke-dasharray=\"4 3\"");
-    for (const CurvePoint& point : scores)
-      out += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\" fill=\"#c0562b\"/>\n",
-                         x.place(static_cast<double>(point.step)), right.place(point.value));
-  }
-  return out + "</svg>\n";
+  SvgCanvas canvas(kWidth, kHeight);
+  draw(curve, canvas);
+  return std::move(canvas).finish();
+}
+
+Result<std::string> curve_png(const Curve& curve) {
+  PngCanvas canvas(kWidth, kHeight);
+  draw(curve, canvas);
+  return canvas.finish();
+}
+
+Result<void> write_curves(const std::filesystem::path& folder, std::string title) {
+  const Curve curve = TRY(curve_of_log(folder / "log.jsonl", std::move(title)));
+  TRY(write_file(folder / "curve.svg", curve_svg(curve)));
+  return write_file(folder / "curve.png", TRY(curve_png(curve)));
 }
 
 }  // namespace bantam

@@ -28,5 +28,10 @@ Result<Curve> curve_of_log(const std::filesystem::path& path, std::string title)
 // points become at most some hundreds of stretches, each drawn from its least to its greatest, so
 // that a long run makes no large picture and loses no spike.
 std::string curve_svg(const Curve& curve);
+// The same as dots; kInternal "png_failed".
+Result<std::string> curve_png(const Curve& curve);
+
+// curve.svg and curve.png of a run's folder, from its log.
+Result<void> write_curves(const std::filesystem::path& folder, std::string title);
 
 }  // namespace bantam

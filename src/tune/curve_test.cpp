@@ -2,8 +2,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <png.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <limits>
+#include <vector>
 
 #include "base/file.h"
 
@@ -40,6 +44,54 @@ TEST(Curve, LongRunsMakeSmallPicturesAndKeepTheirSpikes) {
   EXPECT_LT(svg.size(), 60'000U);
   // 9 lies a twentieth of the range below the top.
   EXPECT_THAT(svg, HasSubstr(",55.3"));
+}
+
+// How many dots of the picture have a colour, and where the first and last column of them are.
+struct Found {
+  int dots = 0;
+  int left = 1 << 20, right = 0, top = 1 << 20, bottom = 0;
+};
+Found find_colour(const std::string& file, int red, int green, int blue) {
+  png_image image{};
+  image.version = PNG_IMAGE_VERSION;
+  CHECK(png_image_begin_read_from_memory(&image, file.data(), file.size()) != 0);
+  image.format = PNG_FORMAT_RGB;
+  std::vector<std::uint8_t> pixels(PNG_IMAGE_SIZE(image));
+  CHECK(png_image_finish_read(&image, nullptr, pixels.data(), 0, nullptr) != 0);
+  EXPECT_EQ(image.width, 1600u);
+  EXPECT_EQ(image.height, 840u);
+  Found found;
+  for (int y = 0; y < 840; ++y)
+    for (int x = 0; x < 1600; ++x) {
+      const std::uint8_t* pixel = &pixels[static_cast<std::size_t>(3 * (1600 * y + x))];
+      if (pixel[0] != red || pixel[1] != green || pixel[2] != blue) continue;
+      ++found.dots;
+      found.left = std::min(found.left, x);
+      found.right = std::max(found.right, x);
+      found.top = std::min(found.top, y);
+      found.bottom = std::max(found.bottom, y);
+    }
+  return found;
+}
+
+TEST(Curve, HasThePictureInDotsToo) {
+  Curve curve{.title = "rows.jsonl", .loss = {{1, 4}, {50, 2}, {100, 1}}};
+  const auto png = curve_png(curve);
+  ASSERT_TRUE(png.has_value()) << png.error().to_string();
+  EXPECT_LT(png->size(), 60'000u);
+  const Found mean = find_colour(*png, 0x1f, 0x5f, 0xa8);
+  // From (70.7, 55.3) to (736, …), two dots a unit.
+  EXPECT_NEAR(mean.left, 141, 4);
+  EXPECT_NEAR(mean.right, 1472, 4);
+  EXPECT_NEAR(mean.top, 110, 4);
+  EXPECT_GT(mean.dots, 1300);
+  EXPECT_EQ(find_colour(*png, 0xc0, 0x56, 0x2b).dots, 0);
+  EXPECT_GT(find_colour(*png, 0x33, 0x33, 0x33).dots, 500) << "letters";
+  curve.validation = {{50, 0.5}, {100, 0.75}};
+  const Found scores = find_colour(*curve_png(curve), 0xc0, 0x56, 0x2b);
+  EXPECT_NEAR(scores.left, 800 - 6, 2);
+  EXPECT_NEAR(scores.right, 1472 + 6, 2);
+  EXPECT_TRUE(curve_png({}).has_value());
 }
 
 TEST(Curve, IsReadFromALog) {

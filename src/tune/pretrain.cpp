@@ -368,8 +368,7 @@ Result<TrainingResult> Pretraining::run(const Progress& progress, std::stop_toke
                                            .schedule = options_.schedule},
                                           trainer, hooks, std::move(stop)));
   if (exchange_.rank() != 0) return result;
-  const Curve curve = TRY(curve_of_log(options_.folder / "log.jsonl", options_.name));
-  TRY(write_file(options_.folder / "curve.svg", curve_svg(curve)));
+  TRY(write_curves(options_.folder, options_.name));
   if (const auto json = write_tokenizer_json(vocabulary_))
     TRY(write_file(options_.folder / "tokenizer.json", *json));
   return result;
