@@ -12,6 +12,8 @@
 #include <system_error>
 #include <utility>
 
+#include "base/rename_file.h"
+
 namespace bantam {
 namespace {
 
@@ -262,6 +264,12 @@ Result<void> AtomicFile::commit() {
     return write_failed(path_, "cannot be put in place", errno);
   ::close(std::exchange(descriptor_, -1));
   return sync_folder(folder_of(path_), path_);
+}
+
+Result<void> rename_file(const std::filesystem::path& from, const std::filesystem::path& to) {
+  if (::rename(from.c_str(), to.c_str()) != 0)
+    return write_failed(to, "cannot be put in place", errno);
+  return sync_folder(folder_of(to), to);
 }
 
 Result<void> write_file(const std::filesystem::path& path, std::string_view text) {

@@ -1,7 +1,11 @@
 // bantam merge: an adapter melted into its base, as one GGUF file.
 #include <algorithm>
 #include <filesystem>
+#include <functional>
+#include <limits>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/file.h"
 #include "base/thread_pool.h"
@@ -12,6 +16,7 @@
 #include "compress/merge.h"
 #include "runtime/kl_divergence.h"
 #include "runtime/loaded_model.h"
+#include "tune/publish.h"
 
 namespace bantam {
 namespace {
@@ -40,6 +45,11 @@ class MergeCommand : public Command {
     options().add(tokens_,
                   {.flag = "--compare", .value = "N", .unit = "tokens", .help = "to compare over"},
                   {.low = 2, .high = 1 << 24});
+    options().add(rows_,
+                  {.flag = "--rows",
+                   .value = "ROWS",
+                   .help = "rows whose texts and ids the file must have as the base has them; "
+                           "absent: some of ours"});
     options().add(calibration_,
                   {.flag = "--calibrate",
                    .value = "N",
@@ -66,18 +76,23 @@ class MergeCommand : public Command {
       compensation = TRY(Compensation::collect(
           apart.engine->decoder(), TRY(take_texts(apart, tokens_, calibration_)), pool));
     }
-    const auto written =
-        merge_adapter(apart.engine->decoder(),
-                      {.out = out_,
-                       .recipe = recipe,
-                       .progress =
-                           [&](const ConvertProgress& progress) {
-                             console.progress("Merging", progress.done, progress.total);
-                             return true;
-                           }},
-                      compensation ? &*compensation : nullptr, pool);
-    console.clear_progress();
-    const ConvertReport report = TRY(written);
+    std::optional<ConvertReport> written;
+    const auto write = [&](const std::filesystem::path& to) -> Result<void> {
+      auto merged = merge_adapter(apart.engine->decoder(),
+                                  {.out = to,
+                                   .recipe = recipe,
+                                   .progress =
+                                       [&](const ConvertProgress& progress) {
+                                         console.progress("Merging", progress.done, progress.total);
+                                         return true;
+                                       }},
+                                  compensation ? &*compensation : nullptr, pool);
+      console.clear_progress();
+      written = TRY(std::move(merged));
+      return {};
+    };
+    TRY(publish_merged(apart, options, pool, write));
+    const ConvertReport& report = *written;
     console.note("comparing the file with base and adapter");
     options.adapter.clear();
     const LoadedModel merged = TRY(open_model(out_, options));
@@ -100,6 +115,36 @@ class MergeCommand : public Command {
 
  private:
   static constexpr std::size_t kMaxTextBytes = std::size_t{64} << 20;
+  static constexpr std::string_view kProofRows =
+      "{\"prompt\":\"What is 2 + 2?\",\"completion\":\"Four: 4.\"}\n"
+      "{\"prompt\":\"<|im_start|> Größe 漢字\\n\\t\",\"completion\":\" yes\\n\"}\n";
+
+  // The file gets its name once texts and ids are those of base and adapter; numbers may differ, as
+  // the weights do. Ids alone have nothing to be proven.
+  Result<void> publish_merged(
+      const LoadedModel& apart, EngineOptions engine, ThreadPool& pool,
+      const std::function<Result<void>(const std::filesystem::path&)>& write) const {
+    if (apart.tokenizer == nullptr) return write(out_);
+    engine.adapter.clear();
+    const auto chat_template = ChatTemplate::from_model(apart.file->metadata, *apart.tokenizer);
+    const RenderOptions render{.context = apart.engine->context_length(),
+                               .too_long = TooLong::kDrop};
+    const RowRenderer renderer = TRY(
+        RowRenderer::create(*apart.tokenizer, chat_template ? &*chat_template : nullptr, render));
+    const auto rows = rows_ ? TRY(read_rows(*rows_, {})).rows
+                            : TRY(parse_rows(kProofRows, RowFormat::kJson, "proof", {})).rows;
+    const auto nothing = TRY(Parameters::create({}));
+    Learner learner(apart.engine->decoder(), *nothing, apart.engine->kernels(), pool,
+                    {.kv_type = engine.kv_type});
+    return publish({.out = out_,
+                    .base = {},
+                    .engine = std::move(engine),
+                    .render = render,
+                    .rows = rows,
+                    .tolerance = std::numeric_limits<double>::infinity()},
+                   {.tokenizer = *apart.tokenizer, .renderer = renderer, .learner = learner},
+                   write);
+  }
 
   // Tokens to compare over, or others to calibrate with.
   Result<Texts> take_texts(const LoadedModel& model, std::int64_t skip, std::int64_t count) const {
@@ -158,7 +203,7 @@ class MergeCommand : public Command {
 
   EngineArguments engine_;
   std::string out_, type_ = "F16";
-  std::optional<std::string> text_;
+  std::optional<std::string> text_, rows_;
   std::int64_t tokens_ = 1024, calibration_ = 4096;
 };
 

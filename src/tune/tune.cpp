@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <limits>
 
 #include "base/cpu_info.h"
 #include "base/file.h"
@@ -11,6 +12,7 @@
 #include "train/weight_average.h"
 #include "tune/curve.h"
 #include "tune/on_policy.h"
+#include "tune/publish.h"
 #include "tune/run_digest.h"
 #include "tune/selection.h"
 #include "tune/teaching.h"
@@ -18,6 +20,8 @@
 
 namespace bantam {
 namespace {
+
+constexpr std::size_t kProofRows = 4;
 
 std::int64_t tokens_of(const Example& example) {
   return static_cast<std::int64_t>(example.ids.size());
@@ -52,7 +56,7 @@ class Tuning final : public TuneRun, private BatchSource {
   EngineOptions engine_options() const;
   Result<double> validate();
   Result<void> save();
-  Result<void> write_model() const;
+  Result<void> publish_model();
 
   TuneOptions options_;
   Exchange& exchange_;
@@ -62,6 +66,8 @@ class Tuning final : public TuneRun, private BatchSource {
   TextModel base_;
   std::unique_ptr<Teaching> teaching_;
   TuneData data_;
+  std::optional<RowRenderer> renderer_;
+  std::vector<Row> proof_rows_;  // some to learn from: what is saved is held to the trainer on them
   std::vector<Example>& examples_ = data_.examples;
   std::optional<BatchOrder> order_;
   TrainableModel model_;
@@ -83,10 +89,13 @@ Result<void> Tuning::read_data() {
                   "a teacher has nothing to say of rows of {}", row_shape_name(rows.file.shape));
     teaching_ = TRY(Teaching::open(options_, base_));
   }
-  data_ = TRY(render_tune_rows(
-      rows, TRY(RowRenderer::create(*base_.tokenizer, base_.template_or_null(), options_.render)),
-      teaching_ ? teaching_->alignment() : nullptr, options_));
+  renderer_ = TRY(RowRenderer::create(*base_.tokenizer, base_.template_or_null(), options_.render));
+  data_ = TRY(
+      render_tune_rows(rows, *renderer_, teaching_ ? teaching_->alignment() : nullptr, options_));
   plan_.unaligned = data_.unaligned;
+  const std::size_t proofs = std::min(kProofRows, rows.train.size());
+  for (std::size_t i = 0; i < proofs; ++i)
+    proof_rows_.push_back(rows.train[rows.train.size() * i / proofs]);
   plan_.data = data_.report;
   plan_.validation_examples = static_cast<std::int64_t>(data_.validation.examples.size());
   return {};
@@ -305,9 +314,23 @@ Result<std::vector<Example>> Tuning::batch(std::int64_t step) {
                      teacher.seed + static_cast<std::uint64_t>(step));
 }
 
-Result<void> Tuning::write_model() const {
-  if (options_.method == TuneMethod::kFull) return write_gguf(plan_.out, *model_.file);
-  return save_adapter(plan_.out, *model_.decoder, AdapterFormat::kGguf, DType::kF32);
+// The file that others will serve, if it is what learned. Trained with decoded weights it is not
+// quite: then the log-probabilities are not looked at.
+Result<void> Tuning::publish_model() {
+  const bool full = options_.method == TuneMethod::kFull;
+  const bool serving = options_.learner.mode == MatmulMode::kServing;
+  return publish({.out = plan_.out,
+                  .base = full ? std::filesystem::path() : options_.model,
+                  .engine = engine_options(),
+                  .render = options_.render,
+                  .rows = proof_rows_,
+                  .tolerance = serving ? 0 : std::numeric_limits<double>::infinity()},
+                 {.tokenizer = *base_.tokenizer, .renderer = *renderer_, .learner = *learner_},
+                 [&](const std::filesystem::path& path) {
+                   return full ? write_gguf(path, *model_.file)
+                               : save_adapter(path, *model_.decoder, AdapterFormat::kGguf,
+                                              DType::kF32);
+                 });
 }
 
 // On the first rank; all read it.
@@ -332,7 +355,7 @@ Result<double> Tuning::validate() {
 Result<void> Tuning::save() {
   if (average_ != nullptr) average_->exchange();
   model_.parameters->refresh(pool_);
-  auto written = write_model();
+  auto written = publish_model();
   if (average_ != nullptr) average_->exchange();
   return written;
 }
@@ -356,9 +379,7 @@ Result<TrainingResult> Tuning::run(const std::function<void(const StepReport&)>&
                                            .schedule = options_.schedule},
                                           trainer, hooks, std::move(stop)));
   if (exchange_.rank() != 0) return result;
-  const Curve curve =
-      TRY(curve_of_log(options_.folder / "log.jsonl", options_.data.filename().string()));
-  TRY(write_file(options_.folder / "curve.svg", curve_svg(curve)));
+  TRY(write_curves(options_.folder, options_.data.filename().string()));
   return result;
 }
 
