@@ -46,7 +46,7 @@ class Trainer {
 
   struct Batch {
     std::vector<Example> examples;
-    double scale = 0;  // one through what the loss is divided by
+    double divisor = 0;  // of the loss
     std::int64_t tokens = 0;
   };
   Result<Batch> draw(std::int64_t step);
@@ -148,7 +148,7 @@ Result<Trainer::Batch> Trainer::draw(std::int64_t step) {
     return fail(ErrorKind::kMalformed, "batch_empty",
                 "the batch of step {} has {} examples whose weights sum to {}: nothing to learn",
                 step, batch.examples.size(), divisor);
-  batch.scale = 1 / divisor;
+  batch.divisor = divisor;
   return batch;
 }
 
@@ -159,8 +159,8 @@ Result<double> Trainer::accumulate(const Batch& batch) {
   for (std::int64_t s = t_.exchange.rank() * mine; s < (t_.exchange.rank() + 1) * mine; ++s) {
     t_.parameters.zero_gradients();
     double loss = 0;
-    for (const ExampleLoss& one :
-         TRY(t_.learner.accumulate(shards[static_cast<std::size_t>(s)], t_.objective, batch.scale)))
+    for (const ExampleLoss& one : TRY(t_.learner.accumulate(shards[static_cast<std::size_t>(s)],
+                                                            t_.objective, 1 / batch.divisor)))
       loss += one.loss;
     losses.push_back(loss);
     if (mine > 1) sum_.add(t_.parameters.gradients());
@@ -216,7 +216,7 @@ Result<Trainer::Wishes> Trainer::step(std::stop_token stop) {
                 "step {}: another rank of this run failed; it says why", number);
   TRY(t_.exchange.add(t_.parameters.gradients()));
 
-  last_ = {.step = number, .steps = t_.schedule.steps, .loss = all[0] * batch.scale};
+  last_ = {.step = number, .steps = t_.schedule.steps, .loss = all[0] / batch.divisor};
   if (const auto applied = apply(number, last_); !applied)
     return std::unexpected(numerics(applied.error(), number));
   state_.step = number;
