@@ -168,9 +168,12 @@ Result<Compensation> Compensation::collect(const Decoder& decoder,
   std::uint64_t bytes = 0;
   for (const Gram& gram : grams) bytes += std::uint64_t{gram.width} * gram.width * sizeof(double);
   if (bytes > kMostBytes)
-    return fail(ErrorKind::kTooLarge, "calibration_too_large",
-                "the inputs of the layers would take {} MiB, the limit is {}", bytes >> 20,
-                kMostBytes >> 20);
+    return std::unexpected(
+        fail(ErrorKind::kTooLarge, "calibration_too_large",
+             "the moments of what the layers are given would take {} MiB, the limit is {}",
+             bytes >> 20, kMostBytes >> 20)
+            .error()
+            .with_hint("--calibrate 0 rounds to nearest instead"));
   for (Gram& gram : grams) gram.sum.resize(gram.width * gram.width);
   const KernelTable* kernels = TRY(choose_kernels(""));
   Arena arena;

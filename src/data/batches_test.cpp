@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <numeric>
 
@@ -121,6 +122,28 @@ TEST(BatchOrder, OtherSetsComeByTheirShareAndAllOfThem) {
   }
   // Six epochs: the data six times, 120 of the 30 others four times each.
   for (const auto& [i, times] : seen) EXPECT_EQ(times, i < 80 ? 6 : 4) << i;
+}
+
+TEST(BatchOrder, EachPassOverAnotherSetHasAnOrderOfItsOwn) {
+  // Half of the other set an epoch: two epochs are a pass.
+  const BatchOrder order = made(lengths(110), {.tokens = 500, .sources = {{80, 0.84}, {30, 0.16}}});
+  const auto others = [&](std::int64_t number) {
+    std::vector<std::int64_t> all = epoch(order, number);
+    std::erase_if(all, [](std::int64_t i) { return i < 80; });
+    return sorted(all);
+  };
+  std::vector<std::vector<std::int64_t>> first_halves;
+  for (std::int64_t pass = 0; pass < 4; ++pass) {
+    std::vector<std::int64_t> both = others(2 * pass);
+    ASSERT_THAT(both, SizeIs(15));
+    first_halves.push_back(both);
+    std::ranges::copy(others(2 * pass + 1), std::back_inserter(both));
+    std::vector<std::int64_t> whole(30);
+    std::iota(whole.begin(), whole.end(), 80);
+    EXPECT_EQ(sorted(both), whole) << pass;
+  }
+  for (std::size_t pass = 1; pass < first_halves.size(); ++pass)
+    EXPECT_NE(first_halves[pass], first_halves[pass - 1]);
 }
 
 TEST(BatchOrder, RefusesWhatDoesNotFit) {
