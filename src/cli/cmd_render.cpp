@@ -1,4 +1,7 @@
 // bantam render: the exact text that a chat template makes of a conversation.
+#include <unistd.h>
+
+#include <algorithm>
 #include <ctime>
 #include <filesystem>
 #include <optional>
@@ -9,8 +12,11 @@
 #include "chat/chat_template.h"
 #include "cli/commands.h"
 #include "cli/model_finder.h"
+#include "cli/row_arguments.h"
+#include "data/report.h"
 #include "formats/weight_file.h"
 #include "tokenizer/tokenizer.h"
+#include "tune/text_model.h"
 
 namespace bantam {
 namespace {
@@ -24,12 +30,16 @@ class RenderCommand : public Command {
       : Command({.name = "render",
                  .summary = "Show the text that a chat template makes of a conversation",
                  .example = "  bantam render -m seed conversation.json\n"
-                            "  bantam render -t template.jinja conversation.json --json",
+                            "  bantam render -t template.jinja conversation.json --json\n"
+                            "  bantam render -m seed --show-mask rows.jsonl",
                  .details =
                      "Every member of the JSON object in INPUTS.json (messages, tools, "
                      "add_generation_prompt, …)\nis a variable of the template. With -m the "
                      "model's special tokens (bos_token, eos_token)\nare variables too, "
-                     "unless INPUTS.json sets them. Prints the text, and nothing after it."}) {
+                     "unless INPUTS.json sets them. Prints the text, and nothing after it.\nWith "
+                     "--show-mask "
+                     "rows are rendered as `bantam tune` renders them, and what it would learn of "
+                     "them\nis green on a terminal, or between ⟦ and ⟧."}) {
     options().add(
         template_,
         {.flag = "--template", .letter = 't', .value = "FILE", .help = "a Jinja chat template"});
@@ -42,18 +52,26 @@ class RenderCommand : public Command {
                          .help = "what a template that asks for the time is told, as \"2025-03-07 "
                                  "09:05\"; absent: the time it is",
                          .environment = "BANTAM_NOW"});
-    options().add(inputs_, {.value = "INPUTS.json",
-                            .help = "the template's variables, as one JSON object",
-                            .required = true});
+    options().add(show_mask_, {.flag = "--show-mask",
+                               .value = "ROWS",
+                               .help = "show what would be learned of these rows, with -m"});
+    options().add(
+        most_, {.flag = "--most", .value = "N", .help = "of --show-mask, evenly from all; 0: all"},
+        {.low = 0, .high = std::int64_t{1} << 40});
+    add_row_options(options(), rows_);
+    options().add(inputs_,
+                  {.value = "INPUTS.json", .help = "the template's variables, as one JSON object"});
   }
 
   Result<void> run(CommandContext& context) override {
     if (template_.has_value() == model_.has_value())
       return fail(ErrorKind::kUsage, "missing_argument", "give --template or --model, one of them");
+    if (show_mask_) return show_rows(context.console);
+    if (!inputs_) return fail(ErrorKind::kUsage, "missing_argument", "INPUTS.json is missing");
     const std::tm now = TRY(time_now());
-    const std::string input_text = TRY(read_file(inputs_, kMaxInputBytes));
+    const std::string input_text = TRY(read_file(*inputs_, kMaxInputBytes));
     Result<Json> inputs = parse_json(input_text);
-    if (!inputs) return std::unexpected(inputs.error().in(inputs_));
+    if (!inputs) return std::unexpected(inputs.error().in(*inputs_));
     const std::string text =
         template_ ? TRY(read_file(*template_, kMaxTemplateBytes)) : TRY(take_model(*inputs));
 
@@ -64,6 +82,38 @@ class RenderCommand : public Command {
   }
 
  private:
+  Result<void> show_rows(Console& console) const {
+    if (!model_ || inputs_)
+      return fail(ErrorKind::kUsage, "missing_argument", "--show-mask goes with --model alone");
+    const RowFile file = TRY(read_rows(*show_mask_, row_options(rows_)));
+    for (const std::string& problem : file.first_problems) console.warn("left out: " + problem);
+    const TextModel model = TRY(open_text_model({.model = TRY(resolve_model(*model_))}));
+    const RowRenderer renderer =
+        TRY(RowRenderer::create(*model.tokenizer, model.template_or_null(),
+                                render_options(rows_, model.decoder->spec().context_length)));
+    const std::size_t all = file.rows.size();
+    const std::size_t shown = most_ > 0 ? std::min(all, static_cast<std::size_t>(most_)) : all;
+    const bool colour = ::isatty(STDOUT_FILENO) == 1;
+    RenderCounts counts;
+    JsonArray list;
+    for (std::size_t i = 0; i < shown; ++i) {
+      for (const Example& example : TRY(renderer.render(file.rows[all * i / shown], counts))) {
+        const auto learned =
+            std::ranges::count_if(example.weights, [](float weight) { return weight > 0; });
+        TRY(console.print(fmt::format("line {}, {} of {} tokens are learned:\n{}\n", example.source,
+                                      learned, example.ids.size(),
+                                      show_mask(*model.tokenizer, example, colour))));
+        list.push_back(
+            JsonObject{{"line", example.source},
+                       {"ids", JsonArray(example.ids.begin(), example.ids.end())},
+                       {"weights", JsonArray(example.weights.begin(), example.weights.end())},
+                       {"text", show_mask(*model.tokenizer, example, false)}});
+      }
+    }
+    for (const std::string& warning : count_warnings(counts)) console.warn(warning);
+    return console.document(JsonObject{{"examples", std::move(list)}});
+  }
+
   // The model's template; its special tokens become variables that `inputs` does not set.
   Result<std::string> take_model(Json& inputs) const {
     const std::filesystem::path path = TRY(resolve_model(*model_));
@@ -104,8 +154,9 @@ class RenderCommand : public Command {
     return local;
   }
 
-  std::optional<std::string> template_, model_, now_;
-  std::string inputs_;
+  std::optional<std::string> template_, model_, now_, inputs_, show_mask_;
+  std::int64_t most_ = 0;
+  RowArguments rows_;
 };
 
 }  // namespace

@@ -258,6 +258,12 @@ void TuneArguments::add_limits(Options& all) {
            .value = "X",
            .help = "most to work, earlier stretches counted; 0: no bound"},
           {.low = 0.0, .high = kHuge});
+  all.add(checkpoint_,
+          {.flag = "--checkpoint",
+           .value = "X",
+           .unit = "seconds",
+           .help = "least time between checkpoints; 0: one a step"},
+          {.low = 0.0, .high = kHuge});
   all.add(shards_,
           {.flag = "--shards",
            .value = "N",
@@ -350,6 +356,7 @@ Result<TuneOptions> TuneArguments::read(std::int64_t threads) const {
   wishes.isa = isa_;
   wishes.metric = TRY(metric_from_name(metric_));
   wishes.trainer.seconds = 60 * minutes_;
+  wishes.trainer.checkpoint_seconds = checkpoint_;
   wishes.trainer.shards = shards_;
   wishes.trainer.clip = static_cast<float>(clip_);
   wishes.trainer.validate_every = every_;

@@ -46,7 +46,7 @@ class TuneArguments {
   double validation_share_ = 0.1, replay_share_ = 0.25, select_share_ = 1, rate_ = 0, floor_ = 0,
          hold_ = 0, epochs_ = 3, alpha_ = 32, b_rate_ = 1, decay_ = 0.01, average_ = 0, clip_ = 1,
          beta_ = 0.1, chosen_nll_ = 0, smoothing_ = 0, margin_ = 0, mix_ = 0.5, temperature_ = 1,
-         data_share_ = 0, minutes_ = 0, memory_ = 0;
+         data_share_ = 0, minutes_ = 0, memory_ = 0, checkpoint_ = 30;
   std::int64_t nice_ = 0, shards_ = 1, rank_ = 16, batch_ = 4096, context_ = 0, seed_ = 1,
                patience_ = 0, every_ = 0, validation_rows_ = 200, warmup_ = -1, short_first_ = 0,
                teacher_samples_ = 8, on_policy_ = 0;

@@ -27,10 +27,12 @@ std::vector<std::pair<std::string, RandomModelSpec>> models() {
   q4_k.dtype = DType::kQ4_K;
   RandomModelSpec q6_k = q4_k;
   q6_k.dtype = DType::kQ6_K;
+  RandomModelSpec q2_k = q4_k;
+  q2_k.dtype = DType::kQ2_K;
   return {{"dense-F32", dense},     {"odd-heads-F32", odd_heads}, {"wide-heads-F32", wide_heads},
           {"experts-F32", experts}, {"tied-F32", tied_divisors},  {"dense-F16", f16},
           {"dense-Q8_0", q8_0},     {"dense-Q4_0", q4_0},         {"dense-Q4_K", q4_k},
-          {"dense-Q6_K", q6_k},     {"qwen3-F32", qwen3}};
+          {"dense-Q6_K", q6_k},     {"dense-Q2_K", q2_k},         {"qwen3-F32", qwen3}};
 }
 
 }  // namespace
