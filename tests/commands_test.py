@@ -187,6 +187,26 @@ class CommandsTest(unittest.TestCase):
         self.assertEqual(done.returncode, 64)
         self.assertEqual(json.loads(done.stdout)["error"]["code"], "missing_argument")
 
+    def test_training_is_measured(self):
+        for words in (["--full", "--type", "Q8_0", "--optimizer", "muon"], ["--rank", "4"]):
+            document = json.loads(run("bench", "--train", "-m", "seed", "--tokens", "128", "--length",
+                                      "64", "--repeats", "1", "--threads", "1", "--json",
+                                      *words).stdout)
+            train = document["train"]
+            self.assertEqual(train["tokens"], 128)
+            seconds = train["forward_s"] + train["backward_s"] + train["optimizer_s"]
+            self.assertAlmostEqual(train["tokens_per_s"] * seconds, 128, delta=1)
+            self.assertAlmostEqual(train["share_of_f32_peak"] * document["peaks"]["f32_ops_per_s"],
+                                   train["ops_per_s"], delta=1e-6 * train["ops_per_s"])
+            self.assertGreater(document["memory"]["resident_bytes"], 0)
+        for words, status, code in ((["--train"], 64, "missing_argument"),
+                                    (["--full", "-m", "seed"], 64, "missing_argument"),
+                                    (["--train", "-m", "seed", "--mem", "0.001"], 65,
+                                     "memory_budget")):
+            done = run("bench", "--json", *words)
+            self.assertEqual(json.loads(done.stdout)["error"]["code"], code, words)
+            self.assertEqual(done.returncode, status, words)
+
     def test_thread_counts_out_of_range_are_refused(self):
         for count in ("10000", "-1", "1025", "two"):
             done = run("generate", "-m", "seed", "--prompt", "x", "--threads", count, "--json")

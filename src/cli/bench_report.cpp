@@ -1,5 +1,7 @@
 #include "cli/bench_report.h"
 
+#include <algorithm>
+
 #include "cli/text.h"
 #include "models/shapes.h"
 
@@ -99,6 +101,56 @@ JsonObject report_document(const BenchmarkReport& report, const BenchmarkOptions
   if (!batch.empty()) document["gen"] = batch.front();
   document["batch"] = std::move(batch);
   return document;
+}
+
+std::string training_text(const TrainBenchmarkReport& report) {
+  const LearnerOptions& cut = report.plan.learner;
+  std::string out = fmt::format("kernels {}, {} threads; peaks int8 {}, F32 {}\n", report.isa,
+                                report.threads, operations(report.peaks.int8_per_second),
+                                operations(report.peaks.f32_per_second));
+  out += fmt::format(
+      "{} parameters; a step is {} examples of {} tokens, {} at once, {} layers computed twice\n",
+      human_count(static_cast<std::uint64_t>(report.parameters)), report.examples, report.length,
+      std::min(cut.micro_tokens, report.tokens()), cut.forgotten_layers);
+  const auto part = [&](std::string_view name, double seconds) {
+    return fmt::format("  {:<10} {:8.3f} s {:5.1f} %\n", name, seconds,
+                       100 * seconds / report.seconds());
+  };
+  out += fmt::format(
+      "step       {:10.1f} tokens/s  {}, {:.0f} % of the F32 peak; limit {:.1f}, "
+      "{:.2f} x this\n",
+      report.tokens_per_second(), operations(report.operations_per_second()),
+      100 * report.operations_per_second() / report.peaks.f32_per_second,
+      static_cast<double>(report.tokens()) / report.work.seconds_at(report.peaks),
+      report.seconds() / report.work.seconds_at(report.peaks));
+  out += part("forward", report.forward_seconds) + part("backward", report.backward_seconds) +
+         part("optimizer", report.optimizer_seconds);
+  return out + fmt::format("memory: planned {}, resident {} at most\n",
+                           human_bytes(report.plan.total()), human_bytes(report.resident_bytes));
+}
+
+JsonObject training_document(const TrainBenchmarkReport& report) {
+  const double least = report.work.seconds_at(report.peaks);
+  return {{"isa", report.isa},
+          {"threads", report.threads},
+          {"peaks", peaks_document(report.peaks)},
+          {"memory", JsonObject{{"planned_bytes", report.plan.total()},
+                                {"resident_bytes", report.resident_bytes}}},
+          {"train", JsonObject{{"tokens_per_s", report.tokens_per_second()},
+                               {"ops_per_s", report.operations_per_second()},
+                               {"share_of_f32_peak",
+                                report.operations_per_second() / report.peaks.f32_per_second},
+                               {"limit_tokens_per_s", static_cast<double>(report.tokens()) / least},
+                               {"share_of_limit", least / report.seconds()},
+                               {"forward_s", report.forward_seconds},
+                               {"backward_s", report.backward_seconds},
+                               {"optimizer_s", report.optimizer_seconds},
+                               {"tokens", report.tokens()},
+                               {"length", report.length},
+                               {"micro_tokens", report.plan.learner.micro_tokens},
+                               {"layers_computed_twice", report.plan.learner.forgotten_layers},
+                               {"parameters", report.parameters},
+                               {"loss", report.loss}}}};
 }
 
 std::string shapes_text() {

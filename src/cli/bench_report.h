@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "runtime/benchmark.h"
+#include "tune/train_benchmark.h"
 
 namespace bantam {
 
@@ -22,6 +23,10 @@ JsonObject peaks_document(const Peaks& peaks);
 // {"prompt": {…}, "gen": {…}, "batch": [{"n", …}], "peaks": {…}, …}; "gen" is the first of "batch",
 // and what was not measured is not there.
 JsonObject report_document(const BenchmarkReport& report, const BenchmarkOptions& options);
+
+// What --train found: {"train": {"tokens_per_s", "forward_s", "backward_s", "optimizer_s", …}, …}.
+std::string training_text(const TrainBenchmarkReport& report);
+JsonObject training_document(const TrainBenchmarkReport& report);
 
 // The shapes that `bantam bench --shape` knows, and what stands in the way of the others.
 std::string shapes_text();

@@ -12,6 +12,7 @@
 #include "models/registry.h"
 #include "models/shapes.h"
 #include "runtime/loaded_model.h"
+#include "tune/train_benchmark.h"
 
 namespace bantam {
 namespace {
@@ -24,6 +25,8 @@ class BenchCommand : public Command {
                  .example = "  bantam bench -m seed --prompt 128 --gen 64\n"
                             "  bantam bench -m model.gguf --batch 1,4,16 --json\n"
                             "  bantam bench --shape llama-3.2-3b --type Q4_K_M\n"
+                            "  bantam bench --train --shape bantam-7m --full\n"
+                            "  bantam bench --train --shape tinyllama-1.1b --mem 1.5\n"
                             "  bantam bench --peaks",
                  .details = "Each figure is the best of --repeats runs on random tokens, and is "
                             "given with its share of\nwhat the machine can do at most, measured "
@@ -32,7 +35,9 @@ class BenchCommand : public Command {
                             "reached if nothing but the model's matrices took time.\n"
                             "--shape measures a model that is not here: random weights of its "
                             "shape are made in memory,\nand speed does not depend on what the "
-                            "weights are."}) {
+                            "weights are.\n--train measures training steps, of an adapter or, with "
+                            "--full, of all parameters: forward is what\nscoring the same examples "
+                            "takes, backward the rest of the gradients' time."}) {
     add_engine_options(options(), engine_, ModelOption::kOptionalFlag);
     options().add(benchmark_.prompt,
                   {.flag = "--prompt",
@@ -63,6 +68,7 @@ class BenchCommand : public Command {
     options().add(save_, {.flag = "--save",
                           .value = "FILE",
                           .help = "write a shape's weights to this GGUF file and measure nothing"});
+    add_training_options();
     options().add(list_shapes_, {.flag = "--list-shapes", .help = "the shapes that there are"});
     options().add(peaks_, {.flag = "--peaks",
                            .help = "measure what this machine can do with 1, 2, 4 … threads; "
@@ -84,7 +90,11 @@ class BenchCommand : public Command {
       TRY(context.console.print(peaks_text(kernels->name, peaks)));
       document = {{"isa", kernels->name}, {"peaks", peaks_document(peaks.back())}};
     }
-    if (!engine_.model.empty() || shape_) {
+    if (training_.wanted) {
+      const TrainBenchmarkReport report = TRY(measure_training(context));
+      TRY(context.console.print(training_text(report)));
+      document = training_document(report);
+    } else if (!engine_.model.empty() || shape_) {
       const BenchmarkReport report = TRY(measure_model(context));
       TRY(context.console.print(report_text(report, benchmark_)));
       document = report_document(report, benchmark_);
@@ -98,11 +108,54 @@ class BenchCommand : public Command {
   }
 
  private:
+  // Of --train.
+  struct TrainingArguments {
+    bool wanted = false, full = false;
+    std::int64_t rank = 16, tokens = 4096, length = 256;
+    std::string optimizer = "adamw";
+    double memory = 0;
+  };
+
+  void add_training_options() {
+    Options& all = options();
+    all.add(training_.wanted, {.flag = "--train", .help = "measure training instead"});
+    all.add(training_.full,
+            {.flag = "--full",
+             .help = "with --train: all parameters, which the forward pass reads as --type says "
+                     "(default F32)"});
+    all.add(training_.rank,
+            {.flag = "--rank", .value = "N", .help = "with --train: of the adapter"},
+            {.low = 1, .high = 4096});
+    all.add(training_.tokens,
+            {.flag = "--tokens", .value = "N", .unit = "tokens", .help = "with --train: of a step"},
+            {.low = 2, .high = std::int64_t{1} << 24});
+    all.add(training_.length,
+            {.flag = "--length",
+             .value = "N",
+             .unit = "tokens",
+             .help = "with --train: of an example, at most what the context holds"},
+            {.low = 2, .high = std::int64_t{1} << 20});
+    all.add(training_.optimizer, {.flag = "--optimizer",
+                                  .value = "NAME",
+                                  .help = "with --train",
+                                  .choices = {"adamw", "adamw8", "muon"}});
+    all.add(training_.memory,
+            {.flag = "--mem",
+             .value = "X",
+             .unit = "GB",
+             .help = "with --train: most to take; 0: nine tenths of what is free"},
+            {.low = 0.0, .high = 1e6});
+  }
+
   Result<void> check_arguments() const {
     if (shape_ && !engine_.model.empty())
       return fail(ErrorKind::kUsage, "conflicting_options",
                   "--shape and --model exclude each other");
-    if (!shape_ && (save_ || type_))
+    if (training_.wanted && engine_.model.empty() && !shape_)
+      return fail(ErrorKind::kUsage, "missing_argument", "--train needs -m MODEL or --shape NAME");
+    if (training_.full && !training_.wanted)
+      return fail(ErrorKind::kUsage, "missing_argument", "--full needs --train");
+    if (!shape_ && !training_.full && (save_ || type_))
       return fail(ErrorKind::kUsage, "missing_argument", "{} needs --shape NAME",
                   save_ ? "--save" : "--type");
     if (engine_.model.empty() && !shape_ && !peaks_ && !list_shapes_)
@@ -131,7 +184,8 @@ class BenchCommand : public Command {
   // The weights of --shape, if they fit into memory.
   Result<std::shared_ptr<const WeightFile>> make_weights(CommandContext& context) const {
     const ModelShape* shape = TRY(find_shape(*shape_));
-    const Recipe* recipe = TRY(find_recipe(type_.value_or("Q4_K_M")));
+    // All of a model that is trained is made of floats first.
+    const Recipe* recipe = TRY(find_recipe(training_.full ? "F32" : type_.value_or("Q4_K_M")));
     const std::shared_ptr<WeightFile> outline = TRY(shape_outline(*shape));
     const ArchSpec spec = TRY(TRY(find_family(outline->metadata))->read_spec(*outline));
     const std::uint64_t bytes = TRY(planned_bytes(*outline, *recipe));
@@ -169,10 +223,32 @@ class BenchCommand : public Command {
     });
   }
 
+  Result<TrainBenchmarkReport> measure_training(CommandContext& context) {
+    TrainBenchmarkOptions wishes{.batch_tokens = training_.tokens,
+                                 .length = training_.length,
+                                 .repeats = benchmark_.repeats,
+                                 .learner = {.kv_type = benchmark_.engine.kv_type},
+                                 .memory = static_cast<std::uint64_t>(training_.memory * 1e9),
+                                 .threads = benchmark_.engine.threads,
+                                 .isa = std::string(benchmark_.engine.isa)};
+    wishes.adapter.rank = training_.rank;
+    wishes.adapter.alpha = 2 * static_cast<double>(training_.rank);
+    wishes.adamw.eight_bits = training_.optimizer == "adamw8";
+    if (training_.optimizer == "muon") wishes.muon.emplace();
+    if (training_.full) wishes.full = TRY(find_recipe(type_.value_or("F32")))->base;
+    std::shared_ptr<const WeightFile> file =
+        shape_ ? TRY(make_weights(context))
+               : TRY(open_weights(TRY(choose_model(engine_, benchmark_.engine))));
+    return run_train_benchmark(std::move(file), wishes, [&](std::string_view part) {
+      context.console.note(fmt::format("measuring: {}", part));
+    });
+  }
+
   EngineArguments engine_;
   BenchmarkOptions benchmark_;
   std::optional<std::vector<std::int64_t>> batch_;
   std::optional<std::string> shape_, type_, save_;
+  TrainingArguments training_;
   bool peaks_ = false, list_shapes_ = false;
 };
 

@@ -1,7 +1,9 @@
 #include "train/memory_plan.h"
 
 #include <algorithm>
-#include <vector>
+#include <cmath>
+#include <limits>
+#include <utility>
 
 namespace bantam {
 namespace {
@@ -21,6 +23,16 @@ std::int64_t values_of(const LayerSpec& layer, std::int64_t width) {
   if (layer.experts == 0) return sum + 3 * layer.ffn_width;
   // Rows are gathered for each expert that a token takes.
   return sum + layer.experts + layer.experts_used * (3 * layer.ffn_width + 4 * width);
+}
+
+// Of a token, where its forward pass is one: that and the backward pass, what is computed again,
+// and its part of what a micro-batch costs however small it is (weights are unpacked, panels of
+// them packed; measured, bench/NOTES.md).
+double time_of(const ArchSpec& spec, const LearnerOptions& options) {
+  constexpr double kOnce = 3, kTokensABatch = 64;
+  return kOnce +
+         static_cast<double>(options.forgotten_layers) / static_cast<double>(spec.layer_count()) +
+         kTokensABatch / static_cast<double>(options.micro_tokens);
 }
 
 }  // namespace
@@ -58,19 +70,23 @@ Result<MemoryPlan> plan_memory(const ArchSpec& spec, const MemoryWish& wish,
   const std::int64_t most =
       std::max(least, std::min(options.micro_tokens, std::max<std::int64_t>(1, wish.batch_tokens)));
   LearnerOptions choice = options;
-  const auto fits = [&](std::int64_t tokens, std::int64_t forgotten) {
-    choice.micro_tokens = tokens;
-    choice.forgotten_layers = forgotten;
-    return memory_of(spec, wish, choice).total() <= wish.budget;
-  };
-  for (const std::int64_t tokens : {most, most / 2, most / 4})
-    if (tokens >= least && fits(tokens, 0)) return memory_of(spec, wish, choice);
+  MemoryPlan best, smallest;
+  double least_time = std::numeric_limits<double>::infinity();
   for (std::int64_t tokens = most;; tokens = std::max(least, tokens / 2)) {
-    for (std::int64_t forgotten = 1; forgotten <= spec.layer_count(); ++forgotten)
-      if (fits(tokens, forgotten)) return memory_of(spec, wish, choice);
+    choice.micro_tokens = tokens;
+    for (choice.forgotten_layers = 0; choice.forgotten_layers <= spec.layer_count();
+         ++choice.forgotten_layers) {
+      smallest = memory_of(spec, wish, choice);
+      if (smallest.total() > wish.budget) continue;
+      if (const double time = time_of(spec, choice); time < least_time) {
+        least_time = time;
+        best = smallest;
+      }
+      break;
+    }
     if (tokens == least) break;
   }
-  const MemoryPlan smallest = memory_of(spec, wish, choice);
+  if (std::isfinite(least_time)) return best;
   const std::pair<std::uint64_t, std::string_view> parts[] = {
       {smallest.weights, "the frozen weights"},
       {smallest.parameters, "parameters and optimizer"},

@@ -34,10 +34,10 @@ struct MemoryWish {
 // half too high.
 MemoryPlan memory_of(const ArchSpec& spec, const MemoryWish& wish, const LearnerOptions& options);
 
-// The plan that computes least twice: first everything is kept, in micro-batches of
-// options.micro_tokens and then of a half and a quarter; then layers are forgotten, as few as will
-// do; then micro-batches shrink down to the longest group. kTooLarge "memory_budget" says what the
-// least is and which part takes most of it.
+// The plan that should take least time: of micro-batches of options.micro_tokens, a half, a quarter
+// and so on down to the longest group, each with as few layers forgotten as will do, the one that
+// costs least. Smaller micro-batches unpack the weights more often; forgotten layers are computed
+// twice. kTooLarge "memory_budget" says what the least is and which part takes most of it.
 Result<MemoryPlan> plan_memory(const ArchSpec& spec, const MemoryWish& wish,
                                const LearnerOptions& options);
 

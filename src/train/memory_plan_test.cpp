@@ -124,6 +124,13 @@ TEST(MemoryPlan, ForgetsAndShrinksOnlyAsFarAsItHasTo) {
   const MemoryPlan tight = plan_memory(spec, wish, options).value();
   EXPECT_LE(tight.total(), wish.budget);
   EXPECT_GE(tight.learner.micro_tokens, 512);
+  // Shorter rows can be cut so that nothing is computed twice, which is faster.
+  wish.longest = 128;
+  const MemoryPlan cut = plan_memory(spec, wish, options).value();
+  EXPECT_LE(cut.total(), wish.budget);
+  EXPECT_EQ(cut.learner.micro_tokens, 128);
+  EXPECT_EQ(cut.learner.forgotten_layers, 0);
+  wish.longest = 512;
   while (wish.budget > 100'000'000) {
     const auto plan = plan_memory(spec, wish, options);
     if (!plan) {
