@@ -75,6 +75,11 @@ class MergeCommand : public Command {
       console.note("looking at what the layers are given");
       compensation = TRY(Compensation::collect(
           apart.engine->decoder(), TRY(take_texts(apart, tokens_, calibration_)), pool));
+      if (compensation->left_out() > 0)
+        console.warn(
+            fmt::format("{} inputs of layers are too wide to be looked at in {}: what they "
+                        "are given to rounds to nearest",
+                        compensation->left_out(), human_bytes(Compensation::kMostBytes)));
     }
     std::optional<ConvertReport> written;
     const auto write = [&](const std::filesystem::path& to) -> Result<void> {

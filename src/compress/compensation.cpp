@@ -119,6 +119,26 @@ void share_inputs(const DecoderWeights& weights, std::vector<Gram>& grams,
   }
 }
 
+// What does not fit is forgotten; how many that are. An input that is left out has no width.
+std::size_t leave_out_widest(std::uint64_t most_bytes, std::vector<Gram>& grams,
+                             std::map<const std::byte*, std::size_t>& gram_of) {
+  const auto bytes_of = [](const Gram& gram) {
+    return std::uint64_t{gram.width} * gram.width * sizeof(double);
+  };
+  std::uint64_t bytes = 0;
+  for (const Gram& gram : grams) bytes += bytes_of(gram);
+  std::size_t left_out = 0;
+  for (; bytes > most_bytes; ++left_out) {
+    std::size_t widest = 0;  // the last of them
+    for (std::size_t i = 1; i < grams.size(); ++i)
+      if (grams[i].width >= grams[widest].width) widest = i;
+    bytes -= bytes_of(grams[widest]);
+    grams[widest].width = 0;
+    std::erase_if(gram_of, [&](const auto& entry) { return entry.second == widest; });
+  }
+  return left_out;
+}
+
 Result<void> run(const Decoder& decoder, std::span<const std::int32_t> ids, Ops& watcher) {
   const KvLayout layout = kv_layout(decoder.spec(), KvType{});
   const auto count = static_cast<std::int64_t>(ids.size());
@@ -161,19 +181,11 @@ void factorize(std::vector<double>& h, std::size_t n) {
 
 Result<Compensation> Compensation::collect(const Decoder& decoder,
                                            std::span<const std::vector<std::int32_t>> texts,
-                                           ThreadPool& pool) {
+                                           ThreadPool& pool, std::uint64_t most_bytes) {
   Compensation out;
   std::vector<Gram> grams;
   share_inputs(decoder.weights(), grams, out.factor_of_);
-  std::uint64_t bytes = 0;
-  for (const Gram& gram : grams) bytes += std::uint64_t{gram.width} * gram.width * sizeof(double);
-  if (bytes > kMostBytes)
-    return std::unexpected(
-        fail(ErrorKind::kTooLarge, "calibration_too_large",
-             "the moments of what the layers are given would take {} MiB, the limit is {}",
-             bytes >> 20, kMostBytes >> 20)
-            .error()
-            .with_hint("--calibrate 0 rounds to nearest instead"));
+  out.left_out_ = leave_out_widest(most_bytes, grams, out.factor_of_);
   for (Gram& gram : grams) gram.sum.resize(gram.width * gram.width);
   const KernelTable* kernels = TRY(choose_kernels(""));
   Arena arena;

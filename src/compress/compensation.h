@@ -27,11 +27,14 @@ class Compensation {
   static constexpr std::uint64_t kMostBytes = std::uint64_t{4} << 30;
 
   // Runs the texts (token ids; empty ones and what is past the context are left out) through the
-  // decoder and looks at what its layers are given. The head is left out. kTooLarge
-  // "calibration_too_large"; "out_of_memory".
+  // decoder and looks at what its layers are given. The head is left out, and so are the widest
+  // inputs, from the last layer on, until the rest fits into `most_bytes`. "out_of_memory".
   static Result<Compensation> collect(const Decoder& decoder,
                                       std::span<const std::vector<std::int32_t>> texts,
-                                      ThreadPool& pool);
+                                      ThreadPool& pool, std::uint64_t most_bytes = kMostBytes);
+
+  // Inputs that did not fit: their layers round to nearest.
+  std::size_t left_out() const { return left_out_; }
 
   // Whether anything is known of the inputs of a layer with this weight, by where it lies.
   bool knows(const std::byte* weight) const { return factor_of_.contains(weight); }
@@ -46,6 +49,7 @@ class Compensation {
 
   std::vector<Factor> factors_;
   std::map<const std::byte*, std::size_t> factor_of_;
+  std::size_t left_out_ = 0;
 };
 
 }  // namespace bantam

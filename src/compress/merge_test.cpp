@@ -153,6 +153,32 @@ TEST_F(Merge, MakesUpForRoundingInTheRestOfTheRow) {
   }
 }
 
+TEST_F(Merge, InputsThatDoNotFitRoundToNearest) {
+  texts_ = texts(8, 12);
+  const std::vector<std::vector<std::int32_t>> others = texts(9, 24);
+  const auto decoder =
+      adapted(narrow(support::make_random_model({.width = 96, .ffn_width = 192})), false);
+  // Two layers, each with three inputs of 96 and one of 192.
+  constexpr std::uint64_t kNarrow = 96 * 96 * sizeof(double), kWide = 4 * kNarrow;
+  const auto collected = [&](std::uint64_t bytes) {
+    return Compensation::collect(*decoder, others, pool_, bytes).value();
+  };
+  const auto all = collected(6 * kNarrow + 2 * kWide), some = collected(6 * kNarrow + kWide),
+             few = collected(2 * kNarrow), none = collected(0);
+  EXPECT_EQ(all.left_out(), 0u);
+  EXPECT_EQ(some.left_out(), 1u);
+  EXPECT_EQ(few.left_out(), 6u);
+  EXPECT_EQ(none.left_out(), 8u);
+  const auto& layers = decoder->weights().layers;
+  EXPECT_TRUE(some.knows(layers[0].down.weight.data));
+  EXPECT_FALSE(some.knows(layers[1].down.weight.data));
+  EXPECT_TRUE(some.knows(layers[1].query.weight.data));
+  const double nearest = kl_of(decoder, "Q4_0");
+  EXPECT_EQ(kl_of(decoder, "Q4_0", &none), nearest);
+  EXPECT_LT(kl_of(decoder, "Q4_0", &all), nearest);
+  EXPECT_NE(kl_of(decoder, "Q4_0", &some), nearest);
+}
+
 TEST_F(Merge, RefusesWhatItCannotDo) {
   const auto base = load_decoder(support::make_random_model({.tied = true})).value();
   const ConvertOptions options{.out = folder_ / "out.gguf", .recipe = find_recipe("F16").value()};
