@@ -49,8 +49,17 @@ class Model:
         self.weights, self.numbers = weights, numbers
 
     def linear(self, x, name):
-        return torch.nn.functional.linear(x, self.weights[name + ".weight"],
-                                          self.weights.get(name + ".bias"))
+        weight = self.weights[name + ".weight"]
+        a = self.weights.get(name + ".weight.lora_a")
+        if a is not None:  # DoRA: the length counts as a constant
+            b, lengths = (self.weights[f"{name}.weight.lora_{part}"] for part in ("b", "magnitude"))
+            weight = weight + self.numbers["adapter_scale"] * b @ a
+            weight = weight * (lengths / weight.norm(dim=1).detach())[:, None]
+        return torch.nn.functional.linear(x, weight, self.weights.get(name + ".bias"))
+
+    def trained(self):
+        adapter = "adapter_scale" in self.numbers
+        return {name: w for name, w in self.weights.items() if not adapter or ".lora_" in name}
 
     def norm(self, x, name):
         scale = torch.rsqrt((x * x).mean(-1, keepdim=True) + self.numbers["epsilon"])
@@ -174,7 +183,7 @@ class Gradients(unittest.TestCase):
             loss.backward()
             self.assertAlmostEqual(loss.item(), numbers["curve"][0], delta=1e-5)
             ours = read_safetensors(path.with_suffix(".gradients.safetensors"))
-            self.assertEqual(sorted(ours), sorted(model.weights))
+            self.assertEqual(sorted(ours), sorted(model.trained()))
             for name, gradient in ours.items():
                 want = model.weights[name].grad
                 error, largest = (gradient - want).abs().max(), want.abs().max()
@@ -198,8 +207,8 @@ class Gradients(unittest.TestCase):
 
     def test_a_hundred_steps_agree(self):
         for path, numbers, model in self.models():
-            weights = list(model.weights.values())
-            optimizers = self.optimizers(numbers, model.weights)
+            weights = list(model.trained().values())
+            optimizers = self.optimizers(numbers, model.trained())
             for step, ours in enumerate(numbers["curve"]):
                 for weight in weights:
                     weight.grad = None
@@ -212,7 +221,7 @@ class Gradients(unittest.TestCase):
                     weight.grad *= min(1.0, numbers["clip"] / norm.item())
                 for optimizer in optimizers:
                     optimizer.step()
-            self.assertLess(numbers["curve"][-1], 0.5 * numbers["curve"][0], path.stem)
+            self.assertLess(numbers["curve"][-1], 0.8 * numbers["curve"][0], path.stem)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ using support::RandomModelSpec;
 constexpr int kSteps = 100;
 constexpr AdamwOptions kAdamw = {.beta1 = 0.9F, .beta2 = 0.95F, .epsilon = 1e-8F, .decay = 0.1F};
 constexpr MuonOptions kMuon = {.momentum_steps = 40, .decay = 0.1F, .others_rate = 0.2F};
+constexpr double kAdapterScale = 2;
 constexpr float kRate = 2e-3F, kMuonRate = 2e-2F, kClip = 1.0F;
 constexpr float kEpsilon = 1e-5F, kRopeBase = 10000;
 constexpr ModelShape kPretrained = {.layers = 2,
@@ -97,7 +98,7 @@ struct Subject {
   std::string name;
   std::shared_ptr<WeightFile> weights;
   JsonObject numbers;
-  bool muon = false;
+  bool muon = false, dora = false;
 };
 
 Subject random_subject(const std::string& name, const RandomModelSpec& spec) {
@@ -134,6 +135,26 @@ JsonObject adamw_json(const AdamwOptions& options, float rate) {
           {"decay", options.decay}};
 }
 
+// An adapter with magnitudes, all of it away from where training begins.
+Subject dora_subject() {
+  RandomModelSpec spec = models()[1].second;  // with biases
+  Subject subject = random_subject("dora", spec);
+  subject.numbers["adapter_scale"] = kAdapterScale;
+  subject.dora = true;
+  return subject;
+}
+
+Result<TrainableModel> trainable(const Subject& subject, ThreadPool& pool) {
+  if (!subject.dora) return train_tensors(subject.weights, {});
+  TrainableModel model = TRY(
+      train_adapter(subject.weights, {.rank = 3, .alpha = 3 * kAdapterScale, .magnitude = true}));
+  Random random(7);
+  for (float& value : model.parameters->values())
+    value += static_cast<float>(0.05 * random.next_normal());
+  model.parameters->refresh(pool);
+  return model;
+}
+
 void add_steps(const Subject& subject, JsonObject& document) {
   document["clip"] = kClip;
   document["adamw"] = subject.muon ? adamw_json(kMuon.others, kMuonRate * kMuon.others_rate)
@@ -149,8 +170,12 @@ void add_steps(const Subject& subject, JsonObject& document) {
 Result<void> write_model(const std::filesystem::path& folder, const Subject& subject,
                          ThreadPool& pool) {
   const auto path = [&](const char* suffix) { return folder / (subject.name + suffix); };
-  TRY(write_safetensors(path(".weights.safetensors"), subject.weights->tensors()));
-  const TrainableModel model = TRY(train_tensors(subject.weights, {}));
+  const TrainableModel model = TRY(trainable(subject, pool));
+  std::vector<NamedTensor> weights(subject.weights->tensors().begin(),
+                                   subject.weights->tensors().end());
+  for (const Parameter& parameter : model.parameters->all())
+    if (subject.dora) weights.push_back({parameter.name, parameter.view()});
+  TRY(write_safetensors(path(".weights.safetensors"), weights));
   const KernelTable& kernels = *TRY(choose_kernels(""));
   Learner learner(*model.decoder, *model.parameters, kernels, pool, {.kv_type = DType::kF32});
   const auto optimizer = TRY(subject.muon ? make_muon(*model.parameters, kernels, pool, kMuon)
@@ -188,6 +213,7 @@ Result<void> write_all(const std::filesystem::path& folder) {
   ThreadPool pool(1);
   for (const auto& [name, spec] : models())
     TRY(write_model(folder, random_subject(name, spec), pool));
+  TRY(write_model(folder, dora_subject(), pool));
   return write_model(folder, TRY(pretrained_subject(pool)), pool);
 }
 

@@ -27,28 +27,22 @@ std::vector<float> decoded(const TensorView& view) {
   return values;
 }
 
-// DoRA: the rows of the adapted weight get the lengths that `magnitude` says.
-TensorView make_gain(WeightFile& file, const Linear& layer, const TensorView& magnitude) {
-  const auto outputs = static_cast<std::size_t>(layer.weight.shape[0]);
-  const auto inputs = static_cast<std::size_t>(layer.weight.shape[1]);
-  const auto rank = static_cast<std::size_t>(layer.low_rank.a.shape[0]);
-  const std::vector<float> a = decoded(layer.low_rank.a), b = decoded(layer.low_rank.b);
-  const std::vector<float> lengths = decoded(magnitude);
-  const Codec* codec = find_codec(layer.weight.dtype);
-  CHECK(codec != nullptr);
-  auto* gain = reinterpret_cast<float*>(file.own_buffer(outputs * sizeof(float)));
-  std::vector<float> row(inputs);
-  for (std::size_t n = 0; n < outputs; ++n) {
-    codec->decode(layer.weight.row(static_cast<std::int64_t>(n)), row);
-    for (std::size_t r = 0; r < rank; ++r) {
-      const float factor = layer.low_rank.scale * b[n * rank + r];
-      for (std::size_t k = 0; k < inputs; ++k) row[k] += factor * a[r * inputs + k];
-    }
-    double squares = 0;
-    for (const float value : row) squares += double{value} * double{value};
-    gain[n] = squares > 0 ? static_cast<float>(double{lengths[n]} / std::sqrt(squares)) : 0;
-  }
-  return {DType::kF32, Shape{layer.weight.shape[0]}, reinterpret_cast<const std::byte*>(gain)};
+// DoRA: both as floats that `file` owns.
+void add_magnitude(WeightFile& file, Linear& layer, const TensorView& magnitude) {
+  const auto outputs = static_cast<std::size_t>(layer.outputs());
+  const auto own = [&] {
+    return std::span(reinterpret_cast<float*>(file.own_buffer(outputs * sizeof(float))), outputs);
+  };
+  const auto view = [](std::span<const float> values) {
+    return TensorView{DType::kF32, Shape{static_cast<std::int64_t>(values.size())},
+                      reinterpret_cast<const std::byte*>(values.data())};
+  };
+  const std::span<float> lengths = own(), gain = own();
+  std::ranges::copy(decoded(magnitude), lengths.begin());
+  layer.low_rank.magnitude = view(lengths);
+  for (std::size_t n = 0; n < outputs; ++n)
+    gain[n] = dora_gain(layer, static_cast<std::int64_t>(n));
+  layer.low_rank.gain = view(gain);
 }
 
 Result<void> check_digest(const std::string& wanted, const WeightFile& base) {
@@ -90,8 +84,7 @@ Result<void> attach_layers(DecoderWeights& weights, AdapterLayers& adapter) {
     outcome = check_fit(from, layer);
     if (!outcome) return;
     layer.low_rank = from.low_rank;
-    if (from.magnitude.data != nullptr)
-      layer.low_rank.gain = make_gain(*adapter.file, layer, from.magnitude);
+    if (from.magnitude.data != nullptr) add_magnitude(*adapter.file, layer, from.magnitude);
   });
   TRY(std::move(outcome));
   if (wanted.empty()) return {};
@@ -131,6 +124,31 @@ void add_number(Sha256& sha, std::uint64_t number) {
 }
 
 }  // namespace
+
+float adapted_length(const Linear& layer, std::int64_t n) {
+  const Codec *codec = find_codec(layer.weight.dtype), *of_a = find_codec(layer.low_rank.a.dtype),
+              *of_b = find_codec(layer.low_rank.b.dtype);
+  CHECK(codec != nullptr && of_a != nullptr && of_b != nullptr);
+  const std::int64_t rank = layer.low_rank.a.shape[0];
+  std::vector<float> row(static_cast<std::size_t>(layer.weight.shape[1])), a(row.size()),
+      b(static_cast<std::size_t>(rank));
+  codec->decode(layer.weight.row(n), row);
+  of_b->decode(layer.low_rank.b.row(n), b);
+  for (std::int64_t r = 0; r < rank; ++r) {
+    of_a->decode(layer.low_rank.a.row(r), a);
+    const float factor = layer.low_rank.scale * b[static_cast<std::size_t>(r)];
+    for (std::size_t k = 0; k < row.size(); ++k) row[k] += factor * a[k];
+  }
+  double squares = 0;
+  for (const float value : row) squares += double{value} * double{value};
+  return static_cast<float>(std::sqrt(squares));
+}
+
+float dora_gain(const Linear& layer, std::int64_t n) {
+  const float length = adapted_length(layer, n);
+  const auto* magnitude = reinterpret_cast<const float*>(layer.low_rank.magnitude.data);
+  return length > 0 ? magnitude[n] / length : 0;
+}
 
 Result<void> check_low_rank(const std::string& name, const TensorView& a, const TensorView& b) {
   const auto invalid = [&](std::string_view message) {

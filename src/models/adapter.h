@@ -27,6 +27,7 @@
 #include "base/result.h"
 #include "formats/weight_file.h"
 #include "models/decoder.h"
+#include "nn/ops.h"
 
 namespace bantam {
 
@@ -44,16 +45,27 @@ Result<std::shared_ptr<const Decoder>> attach_adapter(std::shared_ptr<const Deco
                                                       const std::filesystem::path& path,
                                                       AdapterBase accept = AdapterBase::kSame);
 
+// DoRA's gain of output `n`: what gives row n of weight + scale · B A the length that the magnitude
+// says. Exactly 1 where it has it, in floats.
+float dora_gain(const Linear& layer, std::int64_t n);
+// That length as it is.
+float adapted_length(const Linear& layer, std::int64_t n);
+
 enum class AdapterFormat : std::uint8_t { kGguf, kPeft };
 
 // Writes what was added to the layers of `adapted`: a GGUF file, or a PEFT folder, which is made if
 // it is not there and is complete when it has adapter_config.json. `type` is F32, which keeps the
 // bits that were trained and measured, F16 or BF16. attach_adapter() gives the same scale back; a
 // GGUF file has room for one alpha, so that where that is not enough the difference goes into B.
-// Errors: those of the writers; kUnsupported "adapter_cannot_hold" for other types, for DoRA, for
-// an adapted embedding, for experts of one stack with different ranks; kUsage "nothing_adapted".
+// Magnitudes (DoRA) are always F32. Errors: those of the writers; kUnsupported
+// "adapter_cannot_hold" for other types, for DoRA in GGUF, which has no place for it, for an
+// adapted embedding, for experts of one stack with different ranks; kUsage "nothing_adapted".
 Result<void> save_adapter(const std::filesystem::path& path, const Decoder& adapted,
                           AdapterFormat format, DType type);
+
+// Whether a file of that form can hold it: the errors that save_adapter() would have, and nothing
+// written. For whoever trains for hours first.
+Result<void> check_adapter_format(const Decoder& adapted, AdapterFormat format);
 
 // 64 hexadecimal digits that name a model's weights: SHA-256 of the names, types and shapes of all
 // tensors and of four pieces of 1 KiB of each one's bytes, so that it costs the same for any size

@@ -23,6 +23,7 @@ struct Adapted {
   std::int64_t expert = -1;
   LowRank low_rank;
   std::int64_t rank() const { return low_rank.a.shape[0]; }
+  bool has_magnitude() const { return low_rank.magnitude.data != nullptr; }
   double alpha() const { return double{low_rank.scale} * static_cast<double>(rank()); }
 };
 
@@ -43,8 +44,11 @@ Result<std::vector<Adapted>> adapted_layers(const Decoder& decoder) {
   for (const Adapted& layer : layers) {
     if (layer.name == "token_embd.weight")
       return cannot_hold("no form of an adapter holds one of a head that is the embedding, too");
-    if (layer.low_rank.gain.data != nullptr)
-      return cannot_hold("{}: adapters with magnitudes (DoRA) are read and merged, not written",
+    if (layer.low_rank.gain.data != nullptr && layer.low_rank.magnitude.data == nullptr)
+      return cannot_hold("{}: a gain without the magnitude that it was made of",
+                         quoted(layer.name));
+    if (layer.has_magnitude() != layers.front().has_magnitude())
+      return cannot_hold("{}: some layers have magnitudes (DoRA) and some have not",
                          quoted(layer.name));
   }
   return layers;
@@ -129,6 +133,8 @@ Result<void> add_gguf_layer(WeightFile& out, std::span<const Adapted> layers, st
 
 Result<void> save_gguf(const fs::path& path, const Decoder& decoder,
                        const std::vector<Adapted>& layers, DType type) {
+  if (layers.front().has_magnitude())
+    return cannot_hold("GGUF adapters have no magnitudes (DoRA): PEFT has");
   const WeightFile& base = *decoder.file();
   WeightFile out;
   // A scale of nothing has no alpha: 0 means 1 there.
@@ -161,33 +167,47 @@ Result<void> add_peft_layer(WeightFile& out, const Decoder& decoder, const HfFam
                             PeftNames& names) {
   const auto expert = static_cast<std::uint64_t>(std::max<std::int64_t>(0, layer.expert));
   const auto source = hf_source(family, layer.name, expert);
-  if (!source) return cannot_hold("transformers has no name for {}", quoted(layer.name));
+  CHECK(source.has_value());  // peft_family() has looked
   const std::string module =
       source->name.substr(0, source->name.size() - std::string_view(".weight").size());
-  TensorView b = layer.low_rank.b;
+  TensorView b = layer.low_rank.b, magnitude = layer.low_rank.magnitude;
   const AttentionSpec& attention = decoder.spec().layers.front().attention;
-  if (source->action == HfAction::kQueryRows)
-    b = reorder_rows(out, b, attention.heads, RotaryRows::kToHalves);
-  if (source->action == HfAction::kKeyRows)
-    b = reorder_rows(out, b, attention.kv_heads, RotaryRows::kToHalves);
+  if (source->action == HfAction::kQueryRows || source->action == HfAction::kKeyRows) {
+    const std::int64_t heads =
+        source->action == HfAction::kQueryRows ? attention.heads : attention.kv_heads;
+    b = reorder_rows(out, b, heads, RotaryRows::kToHalves);
+    if (layer.has_magnitude())
+      magnitude = reorder_rows(out, magnitude, heads, RotaryRows::kToHalves);
+  }
   const Converter converter(out, type);
   const std::string prefix = "base_model.model." + module;
   out.add_tensor(prefix + ".lora_A.weight", TRY(converter.join({layer.low_rank.a}, 1, false)));
   out.add_tensor(prefix + ".lora_B.weight", TRY(converter.join({b}, 1, false)));
+  if (layer.has_magnitude()) out.add_tensor(prefix + ".lora_magnitude_vector", magnitude);
   names.targets.insert(module.substr(module.rfind('.') + 1));
   if (layer.rank() != usual.rank()) names.ranks[module] = layer.rank();
   if (layer.alpha() != usual.alpha()) names.alphas[module] = layer.alpha();
   return {};
 }
 
-Result<void> save_peft(const fs::path& folder, const Decoder& decoder,
-                       const std::vector<Adapted>& layers, DType type) {
-  const WeightFile& base = *decoder.file();
-  const std::string architecture = TRY(base.metadata.string("general.architecture"));
+// All that save_peft() may find wrong.
+Result<const HfFamily*> peft_family(const Decoder& decoder, const std::vector<Adapted>& layers) {
+  const std::string architecture = TRY(decoder.file()->metadata.string("general.architecture"));
   const HfFamily* family = hf_family_of(architecture);
   if (family == nullptr)
     return cannot_hold("what transformers calls the modules of {} is not known",
                        quoted(architecture));
+  for (const Adapted& layer : layers)
+    if (!hf_source(*family, layer.name,
+                   static_cast<std::uint64_t>(std::max<std::int64_t>(0, layer.expert))))
+      return cannot_hold("transformers has no name for {}", quoted(layer.name));
+  return family;
+}
+
+Result<void> save_peft(const fs::path& folder, const Decoder& decoder,
+                       const std::vector<Adapted>& layers, DType type) {
+  const WeightFile& base = *decoder.file();
+  const HfFamily* family = TRY(peft_family(decoder, layers));
   WeightFile out;
   PeftNames names;
   const Adapted& usual = layers.front();
@@ -211,7 +231,7 @@ Result<void> save_peft(const fs::path& folder, const Decoder& decoder,
       {"alpha_pattern", names.alphas},
       {"target_modules", JsonArray(names.targets.begin(), names.targets.end())},
       {"task_type", "CAUSAL_LM"},
-      {"use_dora", false},
+      {"use_dora", usual.has_magnitude()},
       {"use_rslora", false}};
   TRY(write_safetensors(folder / "adapter_model.safetensors", out.tensors(),
                         {{"format", "pt"}, {std::string(kBaseDigestKey), weights_digest(base)}}));
@@ -219,6 +239,17 @@ Result<void> save_peft(const fs::path& folder, const Decoder& decoder,
 }
 
 }  // namespace
+
+Result<void> check_adapter_format(const Decoder& adapted, AdapterFormat format) {
+  const std::vector<Adapted> layers = TRY(adapted_layers(adapted));
+  if (format == AdapterFormat::kPeft) {
+    TRY(peft_family(adapted, layers));
+    return {};
+  }
+  return layers.front().has_magnitude()
+             ? cannot_hold("GGUF adapters have no magnitudes (DoRA): PEFT has")
+             : Result<void>();
+}
 
 Result<void> save_adapter(const fs::path& path, const Decoder& adapted, AdapterFormat format,
                           DType type) {

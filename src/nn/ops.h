@@ -40,7 +40,9 @@ struct LowRank {
   TensorView b;     // (out, r)
   TensorView gain;  // (out) F32 or no data: what the sum of both is multiplied by before the bias
                     // ("DoRA": magnitude / row norm of the adapted weight)
-  float scale = 1;  // alpha / r
+  TensorView magnitude = {};  // (out) F32 or no data: the lengths that `gain` gives the rows of the
+                              // adapted weight. Nobody computes with it; it is what trains
+  float scale = 1;            // alpha / r
   bool present() const { return a.data != nullptr; }
 };
 

@@ -74,5 +74,59 @@ TEST_F(AdapterTraining, SavedAdaptersServeTheBitsThatWereTrained) {
   }
 }
 
+// Magnitudes: where they begin nothing has changed; their gradient is that of finite differences;
+// and a PEFT folder, which alone has a place for them, serves the bits that were trained.
+TEST_F(AdapterTraining, OfMagnitudesIsDora) {
+  for (const DType type : {DType::kF32, DType::kQ8_0}) {
+    const std::shared_ptr<const WeightFile> file =
+        support::make_random_model({.biases = true, .dtype = type});
+    const auto base = load_decoder(file).value();
+    TrainableModel model = train_adapter(file, {.rank = 3, .magnitude = true}).value();
+    EXPECT_EQ(logprobs(*model.decoder), logprobs(*base));
+    train(model, 4);
+    model.parameters->refresh(pool_);
+    const auto trained = logprobs(*model.decoder);
+    EXPECT_NE(trained, logprobs(*base));
+
+    const auto objective = make_preference({.beta = 0.5});
+    Learner learner(*model.decoder, *model.parameters, kernels_, pool_, {});
+    const auto loss = [&] {
+      model.parameters->zero_gradients();
+      return learner.accumulate(pairs_, *objective, 1).value()[0].loss;
+    };
+    if (type == DType::kF32) {
+      for (const char* name : {"blk.0.attn_q.weight", "blk.1.ffn_down.weight"}) {
+        const Parameter& lengths = *model.parameters->find(std::string(name) + ".lora_magnitude");
+        loss();
+        const std::vector<float> gradients(lengths.gradients().begin(), lengths.gradients().end());
+        double largest = 0, worst = 0;
+        for (std::size_t i = 0; i < gradients.size(); i += 5) {
+          const float here = lengths.values()[i];
+          const auto slope = [&](float step) {
+            lengths.values()[i] = here + step;
+            const double above = loss();
+            lengths.values()[i] = here - step;
+            const double below = loss();
+            lengths.values()[i] = here;
+            return (above - below) / (2 * double{step});
+          };
+          largest = std::max(largest, std::abs(double{gradients[i]}));
+          worst = std::max(worst, std::abs(slope(0.01F) - double{gradients[i]}));
+        }
+        EXPECT_GT(largest, 1e-4) << name;
+        EXPECT_LT(worst, 0.02 * largest) << name;
+      }
+      model.parameters->refresh(pool_);
+    }
+    const auto refused =
+        save_adapter(folder_ / "d.gguf", *model.decoder, AdapterFormat::kGguf, DType::kF32);
+    EXPECT_EQ(refused.error().code, "adapter_cannot_hold");
+    EXPECT_FALSE(check_adapter_format(*model.decoder, AdapterFormat::kGguf).has_value());
+    ASSERT_TRUE(check_adapter_format(*model.decoder, AdapterFormat::kPeft).has_value());
+    ASSERT_TRUE(save_adapter(folder_ / "d", *model.decoder, AdapterFormat::kPeft, DType::kF32));
+    EXPECT_EQ(logprobs(*attach_adapter(base, folder_ / "d").value()), trained);
+  }
+}
+
 }  // namespace
 }  // namespace bantam

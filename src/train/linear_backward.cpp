@@ -34,18 +34,22 @@ void add_outer(const BackwardContext& context, const FloatTensor& dy, const Floa
            .add = true});
 }
 
-// dz = gain · dy; the gain's own gradient is Σ dy · z, z = (y - b) / gain.
+// dz = gain · dy. The gain is magnitude / length, and the length counts as a constant (Liu et al.,
+// "DoRA", 2024, 4.3): the magnitude's gradient is Σ dy · z / length, z / length = (y - b) /
+// magnitude.
 FloatTensor through_gain(const BackwardContext& context, const Linear& layer, const FloatTensor& y,
                          const FloatTensor& dy) {
   const float* const gain = floats_of(layer.low_rank.gain);
   const std::int64_t outputs = dy.shape.last();
-  if (float* const d_gain = context.parameters.gradient_of(layer.low_rank.gain)) {
+  if (float* const d_magnitude = context.parameters.gradient_of(layer.low_rank.magnitude)) {
+    const float* const magnitude = floats_of(layer.low_rank.magnitude);
     const float* const bias = layer.bias.data == nullptr ? nullptr : floats_of(layer.bias);
     for_each_column_stretch(context.pool, outputs, [&](std::int64_t begin, std::int64_t count) {
       for (std::int64_t t = 0; t < dy.shape.rows(); ++t) {
         for (std::int64_t n = begin; n < begin + count; ++n) {
-          const float z = (y.row(t)[n] - (bias == nullptr ? 0.0F : bias[n])) / gain[n];
-          d_gain[n] += dy.row(t)[n] * z;
+          if (magnitude[n] == 0) continue;  // a row of nothing, which stays so
+          const float z = (y.row(t)[n] - (bias == nullptr ? 0.0F : bias[n])) / magnitude[n];
+          d_magnitude[n] += dy.row(t)[n] * z;
         }
       }
     });
@@ -85,8 +89,8 @@ void low_rank_backward(const BackwardContext& context, const FloatTensor& x,
 }  // namespace
 
 bool trains(const Parameters& parameters, const Linear& layer) {
-  for (const TensorView* view :
-       {&layer.weight, &layer.bias, &layer.low_rank.a, &layer.low_rank.b, &layer.low_rank.gain})
+  for (const TensorView* view : {&layer.weight, &layer.bias, &layer.low_rank.a, &layer.low_rank.b,
+                                 &layer.low_rank.magnitude})
     if (parameters.gradient_of(*view) != nullptr) return true;
   return false;
 }

@@ -40,7 +40,11 @@ struct KtoOptions {
   double reference_point = 0;  // z0, at least 0: how far the model is from its reference by now, as
                                // a KL divergence over whole answers; a constant to the derivative
 };
-std::unique_ptr<Objective> make_kto(const KtoOptions& options);
+class Kto : public Objective {
+ public:
+  virtual void set_reference_point(double z0) = 0;  // from now on; at least 0
+};
+std::unique_ptr<Kto> make_kto(const KtoOptions& options);
 
 // Distillation: p is the teacher's distribution of a row at the temperature τ, q the student's. All
 // are multiplied by τ², so that gradients keep their size.

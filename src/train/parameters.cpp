@@ -117,6 +117,7 @@ void Parameters::refresh(ThreadPool& pool) {
              const_cast<std::byte*>(image.row(row)));
     });
   }
+  if (follow_) follow_(pool);
 }
 
 void Parameters::zero_gradients() {

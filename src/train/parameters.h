@@ -21,6 +21,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -79,8 +80,11 @@ class Parameters {
   // The same for a table whose rows are looked up; a whole parameter, or frozen.
   float* lookup_gradient_of(const TensorView& view) const;
 
-  // Makes images of the values as they are. Nothing to do where there are none.
+  // Makes images of the values as they are, and calls what was asked for. Nothing to do where there
+  // is neither.
   void refresh(ThreadPool& pool);
+  // What else the model reads that follows from the values (the gains of DoRA).
+  void on_refresh(std::function<void(ThreadPool&)> follow) { follow_ = std::move(follow); }
 
   void zero_gradients();
   // Adds what lookups gave to tied parameters; what reads gradients comes after it.
@@ -95,6 +99,7 @@ class Parameters {
   std::vector<Parameter> parameters_;
   std::span<float> values_, gradients_, lookups_;
   std::span<std::byte> images_;
+  std::function<void(ThreadPool&)> follow_;
 };
 
 }  // namespace bantam

@@ -121,11 +121,16 @@ class PreferenceObjective final : public Objective {
   PreferenceOptions options_;
 };
 
-class KtoObjective final : public Objective {
+class KtoObjective final : public Kto {
  public:
   explicit KtoObjective(const KtoOptions& options) : options_(options) {}
 
   bool needs_logprobs() const override { return true; }
+
+  void set_reference_point(double z0) override {
+    CHECK(z0 >= 0);
+    options_.reference_point = z0;
+  }
 
   std::optional<double> weigh(std::span<const Example> group,
                               std::span<const std::vector<double>> logprobs,
@@ -151,7 +156,7 @@ std::unique_ptr<Objective> make_preference(const PreferenceOptions& options) {
   return std::make_unique<PreferenceObjective>(options);
 }
 
-std::unique_ptr<Objective> make_kto(const KtoOptions& options) {
+std::unique_ptr<Kto> make_kto(const KtoOptions& options) {
   CHECK(options.beta > 0 && options.good_weight >= 0 && options.bad_weight >= 0 &&
         options.reference_point >= 0);
   return std::make_unique<KtoObjective>(options);

@@ -7,6 +7,7 @@
 
 #include "base/random.h"
 #include "codec/codec.h"
+#include "models/adapter.h"
 
 namespace bantam {
 namespace {
@@ -60,7 +61,7 @@ Result<void> decode(const NamedTensor& tensor, const Parameter& parameter) {
 struct Stack {
   std::int64_t experts = 0;  // 0: not a stack
   std::int64_t outputs = 0, inputs = 0;
-  const Parameter *a = nullptr, *b = nullptr;
+  const Parameter *a = nullptr, *b = nullptr, *magnitude = nullptr;
 };
 
 bool usual_choice(std::string_view name) {
@@ -90,6 +91,53 @@ TensorView one_of(const Parameter& parameter, std::int64_t expert) {
   view = view.slice(expert, expert + 1);
   view.shape = Shape{view.shape[1], view.shape[2]};
   return view;
+}
+
+// DoRA: adapted layers, and where their gains are. The first lengths are those that the rows have.
+struct Gains {
+  std::vector<Linear> layers;
+  std::vector<std::vector<float>> values;
+
+  template <typename Each>
+  void for_each(ThreadPool& pool, const Each& each) {
+    for (std::size_t i = 0; i < layers.size(); ++i)
+      pool.parallel_for(values[i].size(), 8, [&](std::size_t begin, std::size_t end, std::size_t) {
+        for (std::size_t n = begin; n < end; ++n) each(i, n);
+      });
+  }
+  void refresh(ThreadPool& pool) {
+    for_each(pool, [this](std::size_t i, std::size_t n) {
+      values[i][n] = dora_gain(layers[i], static_cast<std::int64_t>(n));
+    });
+  }
+};
+
+TensorView vector_of(const float* values, std::int64_t size) {
+  return {DType::kF32, Shape{size}, reinterpret_cast<const std::byte*>(values)};
+}
+
+void add_magnitudes(DecoderWeights& weights, const std::map<std::string, Stack>& stacks,
+                    Parameters& parameters) {
+  auto gains = std::make_shared<Gains>();
+  std::vector<float*> lengths;
+  for_each_linear(weights, [&](const std::string& name, std::int64_t expert, Linear& layer) {
+    const auto found = stacks.find(name);
+    if (found == stacks.end()) return;
+    const std::int64_t outputs = layer.outputs();
+    float* const magnitude =
+        found->second.magnitude->value + std::max<std::int64_t>(0, expert) * outputs;
+    layer.low_rank.magnitude = vector_of(magnitude, outputs);
+    const auto& values = gains->values.emplace_back(static_cast<std::size_t>(outputs), 1.0F);
+    layer.low_rank.gain = vector_of(values.data(), outputs);
+    gains->layers.push_back(layer);
+    lengths.push_back(magnitude);
+  });
+  ThreadPool alone(1);
+  gains->for_each(alone, [&](std::size_t i, std::size_t n) {
+    lengths[i][n] = adapted_length(gains->layers[i], static_cast<std::int64_t>(n));
+  });
+  parameters.on_refresh([gains](ThreadPool& pool) { gains->refresh(pool); });
+  parameters.refresh(alone);
 }
 
 }  // namespace
@@ -145,12 +193,18 @@ Result<TrainableModel> train_adapter(std::shared_ptr<const WeightFile> base,
     outlines.push_back({.name = name + ".lora_b",
                         .shape = stacked(stack, stack.outputs, options.rank),
                         .rate = static_cast<float>(options.b_rate)});
+    if (options.magnitude)
+      outlines.push_back(
+          {.name = name + ".lora_magnitude",
+           .shape = stack.experts > 0 ? Shape{stack.experts, stack.outputs} : Shape{stack.outputs},
+           .role = ParameterRole::kVector});
   }
   TrainableModel model{.parameters = TRY(Parameters::create(std::move(outlines))), .file = base};
   std::uint64_t stream = 0;
   for (auto& [name, stack] : stacks) {
     stack.a = model.parameters->find(name + ".lora_a");
     stack.b = model.parameters->find(name + ".lora_b");
+    stack.magnitude = model.parameters->find(name + ".lora_magnitude");
     Random random(options.seed, stream++);
     const double bound = 1 / std::sqrt(static_cast<double>(stack.inputs));
     for (float& value : stack.a->values())
@@ -166,6 +220,7 @@ Result<TrainableModel> train_adapter(std::shared_ptr<const WeightFile> base,
                       .gain = {},
                       .scale = static_cast<float>(scale)};
   });
+  if (options.magnitude) add_magnitudes(weights, stacks, *model.parameters);
   model.decoder =
       std::make_shared<const Decoder>(std::move(base), plain->spec(), std::move(weights));
   return model;

@@ -46,11 +46,13 @@ struct AdapterOptions {
   bool rank_stabilized = false;  // scale alpha / √r instead of alpha / r (Kalajdzievski, 2023)
   double b_rate = 1;             // learning rate of B over A's (LoRA+, Hayou et al., 2024: 16)
   TensorChoice chosen = {};      // names of linear weights; empty: all but head and router
+  bool magnitude = false;        // rows of adapted weights have lengths that train (DoRA)
   std::uint64_t seed = 1;        // A is uniform in ±1 / √in, B is zero
 };
 
 // Parameters are named as in GGUF adapters: NAME.lora_a (r, in), NAME.lora_b (out, r), those of
-// stacks of experts with one dimension more. Errors as above.
+// stacks of experts with one dimension more; NAME.lora_magnitude (out), or (experts, out). Errors
+// as above. Parameters::refresh() makes the gains of magnitudes.
 Result<TrainableModel> train_adapter(std::shared_ptr<const WeightFile> base,
                                      const AdapterOptions& options);
 
