@@ -21,17 +21,21 @@ class TuneCommand : public Command {
       : Command(
             {.name = "tune",
              .summary = "Teach a model from your own rows",
-             .example = "  bantam tune seed tickets.csv tickets-run --metric label\n"
-                        "  bantam tune model-Q4_K_M.gguf chats.jsonl run --minutes 20 --mem 4\n"
-                        "  bantam run model-Q4_K_M.gguf --adapter run/adapter.gguf\n"
-                        "  mpirun -n 2 bantam tune seed tickets.csv run --shards 2 --threads 1",
+             .example =
+                 "  bantam tune seed tickets.csv tickets-run --metric label\n"
+                 "  bantam tune model-Q4_K_M.gguf chats.jsonl run --minutes 20 --mem 4\n"
+                 "  bantam run model-Q4_K_M.gguf --adapter run/adapter.gguf\n"
+                 "  bantam tune seed chats.jsonl run --teacher larger.gguf --data-share 0.3\n"
+                 "  bantam tune seed sums.jsonl run --rejection 8 --verifier number\n"
+                 "  mpirun -n 2 bantam tune seed tickets.csv run --shards 2 --threads 1",
              .details =
                  "Rows are JSON Lines (messages, prompt and completion, prompt with chosen and\n"
                  "rejected, text and label, text) or CSV. A plan is printed first; --plan ends\n"
                  "there. The folder gets a checkpoint every half minute and when it is stopped\n"
                  "(Ctrl-C, SIGTERM): the same command goes on from it and ends with the same\n"
                  "bits. Beside it: log.jsonl, curve.svg, and the best model by the metric, as\n"
-                 "adapter.gguf or, with --full, model.gguf."}) {
+                 "adapter.gguf, with --dora as the folder adapter, with --full as model.gguf.\n"
+                 "Teachers, preferences, replay and the rest: docs/tune.md."}) {
     arguments_.add_to(options());
   }
 
@@ -52,6 +56,10 @@ std::string TuneCommand::plan_text(const TunePlan& plan) const {
   if (plan.left_out > 0) text += fmt::format("{} examples were not selected\n", plan.left_out);
   if (plan.replay_examples > 0)
     text += fmt::format("{} examples to replay\n", plan.replay_examples);
+  if (const RejectionCounts& sampled = plan.sampled; sampled.answers > 0)
+    text +=
+        fmt::format("of {} answers to {} rows {} are right, and {} rows have one; {} kept\n",
+                    sampled.answers, sampled.rows, sampled.accepted, sampled.solved, sampled.kept);
   if (plan.by_bytes) text += "the teacher has other tokens: it is asked byte by byte\n";
   if (plan.unaligned > 0)
     text += fmt::format("{} rows are left out: the teacher sees other answers\n", plan.unaligned);
@@ -76,6 +84,11 @@ JsonObject TuneCommand::plan_document(const TunePlan& plan) {
           {"train_examples", plan.train_examples},
           {"left_out", plan.left_out},
           {"replay_examples", plan.replay_examples},
+          {"sampled", JsonObject{{"rows", plan.sampled.rows},
+                                 {"answers", plan.sampled.answers},
+                                 {"accepted", plan.sampled.accepted},
+                                 {"solved", plan.sampled.solved},
+                                 {"kept", plan.sampled.kept}}},
           {"unaligned", plan.unaligned},
           {"by_bytes", plan.by_bytes},
           {"validation_examples", plan.validation_examples},

@@ -36,6 +36,10 @@ constexpr Names<Preference, 5> kPreferences = {{{"dpo", Preference::kDpo},
                                                 {"simpo", Preference::kSimpo},
                                                 {"orpo", Preference::kOrpo}}};
 
+constexpr Names<VerifierKind, 4> kVerifiers = {{{"exact", VerifierKind::kExact},
+                                                {"json", VerifierKind::kJson},
+                                                {"number", VerifierKind::kNumber},
+                                                {"command", VerifierKind::kCommand}}};
 constexpr Names<Divergence, 5> kDivergences = {{{"forward", Divergence::kForward},
                                                 {"reverse", Divergence::kReverse},
                                                 {"js", Divergence::kJensenShannon},
@@ -53,6 +57,7 @@ void TuneArguments::add_to(Options& all) {
   add_schedule(all);
   add_preferences(all);
   add_teacher(all);
+  add_rejection(all);
   add_limits(all);
 }
 
@@ -119,6 +124,13 @@ void TuneArguments::add_adapter(Options& all) {
   all.add(b_rate_,
           {.flag = "--b-rate", .value = "X", .help = "rate of B over that of A (LoRA+: 16)"},
           {.low = 1e-3, .high = 1e3});
+  all.add(dora_, {.flag = "--dora",
+                  .help = "rows of adapted weights have lengths that train, too; written as a "
+                          "PEFT folder, as GGUF has no place for them"});
+  all.add(original_,
+          {.flag = "--original",
+           .value = "MODEL",
+           .help = "what MODEL was packed from: the adapter begins with what that lost"});
 }
 
 void TuneArguments::add_training(Options& all) {
@@ -206,6 +218,11 @@ void TuneArguments::add_preferences(Options& all) {
            .value = "X",
            .help = "share of pairs that are taken to be the wrong way round, for dpo"},
           {.low = 0.0, .high = 0.49});
+  all.add(kto_good_,
+          {.flag = "--liked-weight", .value = "X", .help = "of answers that were liked (KTO)"},
+          {.low = 0.0, .high = 1e3});
+  all.add(kto_bad_, {.flag = "--disliked-weight", .value = "X", .help = "of answers that were not"},
+          {.low = 0.0, .high = 1e3});
   all.add(margin_, {.flag = "--margin", .value = "X", .help = "between the answers, for simpo"},
           {.low = 0.0, .high = kHuge});
 }
@@ -249,6 +266,43 @@ void TuneArguments::add_teacher(Options& all) {
            .unit = "steps",
            .help = "in every Nth the teacher judges answers of the student's own; 0: never"},
           {.low = 0, .high = 1 << 30});
+}
+
+void TuneArguments::add_rejection(Options& all) {
+  all.add(rejection_,
+          {.flag = "--rejection",
+           .value = "N",
+           .unit = "answers",
+           .help = "sample so many to each row and learn from those that are right; the folder "
+                   "gets them as sampled.jsonl. 0: learn from the rows"},
+          {.low = 0, .high = 1024});
+  all.add(rejection_keep_,
+          {.flag = "--rejection-keep",
+           .value = "WHICH",
+           .help = "right answers, or wrong ones, each as a pair with the row's own",
+           .choices = {"right", "pairs"}});
+  all.add(rejection_most_,
+          {.flag = "--rejection-most", .value = "N", .help = "kept of a row's; all differ"},
+          {.low = 1, .high = 1024});
+  all.add(rejection_temperature_,
+          {.flag = "--rejection-temperature", .value = "X", .help = "of sampling"},
+          {.low = 0.0, .high = 2.0});
+  all.add(verifier_, {.flag = "--verifier",
+                      .value = "NAME",
+                      .help = "what right means: the same text, JSON value or last number as the "
+                              "row's, or what a command says",
+                      .choices = choices(kVerifiers)});
+  all.add(verifier_command_,
+          {.flag = "--verifier-command",
+           .value = "WORDS",
+           .help = "a program and its arguments, between blanks, without a shell: gets the answer "
+                   "on its input, the row's in $BANTAM_WANTED, and ends with 0 if it is right"});
+  all.add(verifier_seconds_,
+          {.flag = "--verifier-seconds",
+           .value = "X",
+           .unit = "seconds",
+           .help = "after which the command is killed and the answer wrong"},
+          {.low = 0.01, .high = 3600.0});
 }
 
 void TuneArguments::add_limits(Options& all) {
@@ -301,6 +355,7 @@ void TuneArguments::read_steps(TuneOptions& wishes) const {
                     .alpha = alpha_,
                     .rank_stabilized = rs_lora_,
                     .b_rate = b_rate_,
+                    .magnitude = dora_,
                     .seed = static_cast<std::uint64_t>(seed_)};
   wishes.adamw.decay = static_cast<float>(decay_);
   wishes.adamw.eight_bits = optimizer_ == "adamw8";
@@ -321,7 +376,7 @@ void TuneArguments::read_preferences(TuneOptions& wishes) const {
                        .smoothing = smoothing_,
                        .margin = margin_,
                        .chosen_nll = chosen_nll_};
-  wishes.kto.beta = beta_;
+  wishes.kto = {.beta = beta_, .good_weight = kto_good_, .bad_weight = kto_bad_};
 }
 
 Result<void> TuneArguments::read_teacher(TuneOptions& wishes) const {
@@ -337,6 +392,17 @@ Result<void> TuneArguments::read_teacher(TuneOptions& wishes) const {
   return {};
 }
 
+void TuneArguments::read_rejection(TuneOptions& wishes) const {
+  wishes.rejection = {.answers = rejection_,
+                      .temperature = rejection_temperature_,
+                      .keep = rejection_most_,
+                      .pairs = rejection_keep_ == "pairs",
+                      .seed = static_cast<std::uint64_t>(seed_)};
+  wishes.verifier = {.kind = choice(kVerifiers, verifier_),
+                     .command = verifier_command_.value_or(""),
+                     .seconds = verifier_seconds_};
+}
+
 Result<TuneOptions> TuneArguments::read(std::int64_t threads) const {
   if (type_ != "f32" && !full_)
     return fail(ErrorKind::kUsage, "type_without_full",
@@ -348,6 +414,8 @@ Result<TuneOptions> TuneArguments::read(std::int64_t threads) const {
   read_steps(wishes);
   read_preferences(wishes);
   TRY(read_teacher(wishes));
+  read_rejection(wishes);
+  if (original_) wishes.original = TRY(resolve_model(*original_));
   if (reference_) wishes.selection.reference = named(TRY(resolve_model_choice(*reference_)));
   wishes.learner.kv_type = kv_type_from_name(kv_).value();  // one of the choices
   if (forward_ == "f32") wishes.learner.mode = MatmulMode::kFloats;

@@ -20,9 +20,9 @@ std::string run_digest(const TuneOptions& options, std::span<const Example> exam
                        p.margin, p.chosen_nll, k.beta, k.good_weight, k.bad_weight,
                        k.reference_point));
   const AdapterOptions& a = options.adapter;
-  hash.add(fmt::format(" {} {} {} {} {} {} {}", static_cast<int>(options.method),
+  hash.add(fmt::format(" {} {} {} {} {} {} {} {}", static_cast<int>(options.method),
                        dtype_info(options.type).name, a.rank, a.alpha, a.rank_stabilized, a.b_rate,
-                       a.seed));
+                       a.magnitude, a.seed));
   const BatchOptions& b = options.batches;
   hash.add(
       fmt::format(" {} {} {} {} {}", b.tokens, b.examples, b.group, b.seed, b.short_first_epochs));

@@ -4,16 +4,20 @@
 #include <chrono>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "base/cpu_info.h"
 #include "base/file.h"
 #include "formats/gguf_writer.h"
 #include "models/adapter.h"
+#include "train/residual.h"
 #include "train/weight_average.h"
 #include "tune/curve.h"
+#include "tune/kto_point.h"
 #include "tune/on_policy.h"
 #include "tune/publish.h"
 #include "tune/run_digest.h"
+#include "tune/sampled_rows.h"
 #include "tune/selection.h"
 #include "tune/teaching.h"
 #include "tune/tune_data.h"
@@ -25,6 +29,21 @@ constexpr std::size_t kProofRows = 4;
 
 std::int64_t tokens_of(const Example& example) {
   return static_cast<std::int64_t>(example.ids.size());
+}
+
+// A pair that would be too long has none.
+std::vector<std::size_t> with_ids(std::span<const Example> examples) {
+  std::vector<std::size_t> indices;
+  for (std::size_t e = 0; e < examples.size(); ++e)
+    if (!examples[e].ids.empty()) indices.push_back(e);
+  return indices;
+}
+
+std::vector<Example> chosen(std::span<const Example> examples,
+                            std::span<const std::size_t> indices) {
+  std::vector<Example> some;
+  for (const std::size_t index : indices) some.push_back(examples[index]);
+  return some;
 }
 
 class Tuning final : public TuneRun, private BatchSource {
@@ -41,18 +60,22 @@ class Tuning final : public TuneRun, private BatchSource {
   Result<std::vector<Example>> batch(std::int64_t step) override;
 
   Result<void> read_data();
+  Result<void> sample(TuneRows& rows);
   void choose_objective(RowShape shape);
   Result<void> select();
   Result<void> settle_examples();
   Result<void> make_cache();
   Result<std::vector<double>> losses_under(const Decoder& decoder);
   Result<void> order_batches();
+  Result<void> make_adapter();
+  AdapterFormat adapter_format() const;
   Result<void> make_trainable();
   Result<void> make_steps();
   std::int64_t longest_group() const;
   std::int64_t tensor_parameters() const;
   Result<void> measure();
   Result<void> refer();
+  Result<void> move_reference_point(const std::vector<std::int64_t>& batch);
   EngineOptions engine_options() const;
   Result<double> validate();
   Result<void> save();
@@ -76,12 +99,17 @@ class Tuning final : public TuneRun, private BatchSource {
   std::optional<Learner> learner_;
   std::optional<Validation> validation_;
   std::unique_ptr<Objective> objective_;
+  Kto* kto_ = nullptr;               // the objective, if it is that
+  std::vector<Example> mismatched_;  // for its reference point, one an example
+  std::optional<SampledRows> sampled_;
 };
 
 Result<void> Tuning::read_data() {
   base_ = TRY(open_text_model({options_.model, {}}));
   if (options_.render.context == 0) options_.render.context = base_.decoder->spec().context_length;
-  const TuneRows rows = TRY(read_tune_rows(options_));
+  TuneRows rows = TRY(read_tune_rows(options_));
+  renderer_ = TRY(RowRenderer::create(*base_.tokenizer, base_.template_or_null(), options_.render));
+  if (options_.rejection.answers > 0) TRY(sample(rows));
   choose_objective(rows.file.shape);
   if (options_.teacher.given()) {
     if (options_.trainer.mean != LossMean::kTokens)
@@ -89,7 +117,6 @@ Result<void> Tuning::read_data() {
                   "a teacher has nothing to say of rows of {}", row_shape_name(rows.file.shape));
     teaching_ = TRY(Teaching::open(options_, base_));
   }
-  renderer_ = TRY(RowRenderer::create(*base_.tokenizer, base_.template_or_null(), options_.render));
   data_ = TRY(
       render_tune_rows(rows, *renderer_, teaching_ ? teaching_->alignment() : nullptr, options_));
   plan_.unaligned = data_.unaligned;
@@ -101,11 +128,22 @@ Result<void> Tuning::read_data() {
   return {};
 }
 
+// What is learned is what is written down, read back.
+Result<void> Tuning::sample(TuneRows& rows) {
+  sampled_ = TRY(sampled_rows(options_, rows.train, base_, *renderer_, engine_options()));
+  plan_.sampled = sampled_->counts;
+  rows.file = TRY(parse_rows(sampled_->jsonl, RowFormat::kJson, "sampled.jsonl", options_.rows));
+  rows.asked = std::exchange(rows.train, rows.file.rows);
+  return {};
+}
+
 void Tuning::choose_objective(RowShape shape) {
   if (shape == RowShape::kPreference) {
     objective_ = make_preference(options_.preference);
   } else if (shape == RowShape::kLiked) {
-    objective_ = make_kto(options_.kto);
+    auto kto = make_kto(options_.kto);
+    kto_ = kto.get();
+    objective_ = std::move(kto);
   } else {
     objective_ = std::make_unique<Objective>();
     return;
@@ -163,6 +201,7 @@ Result<void> Tuning::settle_examples() {
     plan_.makes_cache = teaching_->makes_cache();
     objective_ = TRY(teaching_->objective(examples_, std::move(theirs), kernels_, pool_));
   }
+  if (kto_ != nullptr) mismatched_ = mismatched(examples_, base_.decoder->spec().context_length);
   plan_.replay_examples = data_.replayed;
   plan_.train_examples = static_cast<std::int64_t>(examples_.size()) - data_.replayed;
   if (data_.replayed > 0)
@@ -208,15 +247,31 @@ std::int64_t Tuning::longest_group() const {
   }
   for (const Example& example : data_.validation.examples)
     longest = std::max(longest, tokens_of(example));
+  for (const Example& example : mismatched_) longest = std::max(longest, tokens_of(example));
   if (options_.teacher.on_policy > 0)
     longest = std::min(base_.decoder->spec().context_length, 2 * longest + kOnPolicyRoom);
   return longest;
 }
 
+Result<void> Tuning::make_adapter() {
+  model_ = TRY(train_adapter(base_.file, options_.adapter));
+  TRY(check_adapter_format(*model_.decoder, adapter_format()));
+  if (options_.original.empty()) return {};
+  if (options_.adapter.magnitude)
+    return fail(ErrorKind::kUsage, "adapter_invalid",
+                "an adapter begins with what packing has lost, or has magnitudes, not both");
+  const auto original = TRY(open_weights(options_.original));
+  return begin_with_residual(model_, *original, options_.adapter.seed, kernels_, pool_);
+}
+
+AdapterFormat Tuning::adapter_format() const {
+  return options_.adapter.magnitude ? AdapterFormat::kPeft : AdapterFormat::kGguf;
+}
+
 // The memory is planned before the large things are made.
 Result<void> Tuning::make_trainable() {
   const bool full = options_.method == TuneMethod::kFull;
-  if (!full) model_ = TRY(train_adapter(base_.file, options_.adapter));
+  if (!full) TRY(make_adapter());
   plan_.parameters =
       full ? tensor_parameters() : static_cast<std::int64_t>(model_.parameters->values().size());
   const std::uint64_t budget =
@@ -234,7 +289,9 @@ Result<void> Tuning::make_trainable() {
                                  options_.learner));
   if (full) model_ = TRY(train_tensors(base_.file, {}, options_.type));
   plan_.parameters = static_cast<std::int64_t>(model_.parameters->values().size());
-  plan_.out = options_.folder / (full ? "model.gguf" : "adapter.gguf");
+  plan_.out = options_.folder / (full                         ? "model.gguf"
+                                 : options_.adapter.magnitude ? "adapter"
+                                                              : "adapter.gguf");
   learner_.emplace(*model_.decoder, *model_.parameters, kernels_, pool_, plan_.memory.learner);
   if (!data_.validation.examples.empty())
     validation_.emplace(options_.metric, std::move(data_.validation), model_.decoder,
@@ -260,10 +317,22 @@ EngineOptions Tuning::engine_options() const {
 // Two numbers a pair, once: what the model as it comes thinks of the answers.
 Result<void> Tuning::refer() {
   if (options_.trainer.mean != LossMean::kGroups) return {};
-  const auto logprobs = TRY(learner_->logprobs(examples_));
-  for (std::size_t e = 0; e < examples_.size(); ++e)
-    for (std::size_t i = 0; i < logprobs[e].size(); ++i)
-      examples_[e].reference += static_cast<double>(examples_[e].weights[i + 1]) * logprobs[e][i];
+  for (std::vector<Example>* all : {&examples_, &mismatched_}) {
+    const std::vector<std::size_t> some = with_ids(*all);
+    const auto logprobs = TRY(learner_->logprobs(chosen(*all, some)));
+    for (std::size_t i = 0; i < some.size(); ++i)
+      (*all)[some[i]].reference = weighted_logprob((*all)[some[i]], logprobs[i]);
+  }
+  return {};
+}
+
+// z0 of a batch, as the model is.
+Result<void> Tuning::move_reference_point(const std::vector<std::int64_t>& batch) {
+  std::vector<Example> pairs;
+  for (const std::int64_t index : batch)
+    if (const Example& pair = mismatched_[static_cast<std::size_t>(index)]; !pair.ids.empty())
+      pairs.push_back(pair);
+  kto_->set_reference_point(reference_point(pairs, TRY(learner_->logprobs(pairs))));
   return {};
 }
 
@@ -305,8 +374,10 @@ Result<void> Tuning::prepare() {
 
 Result<std::vector<Example>> Tuning::batch(std::int64_t step) {
   std::vector<Example> examples;
-  for (const std::int64_t index : order_->batch(step))
+  const std::vector<std::int64_t> indices = order_->batch(step);
+  for (const std::int64_t index : indices)
     examples.push_back(examples_[static_cast<std::size_t>(index)]);
+  if (kto_ != nullptr) TRY(move_reference_point(indices));
   const TeacherOptions& teacher = options_.teacher;
   if (teacher.on_policy == 0 || step % teacher.on_policy != 0) return examples;
   model_.parameters->refresh(pool_);
@@ -328,8 +399,7 @@ Result<void> Tuning::publish_model() {
                  {.tokenizer = *base_.tokenizer, .renderer = *renderer_, .learner = *learner_},
                  [&](const std::filesystem::path& path) {
                    return full ? write_gguf(path, *model_.file)
-                               : save_adapter(path, *model_.decoder, AdapterFormat::kGguf,
-                                              DType::kF32);
+                               : save_adapter(path, *model_.decoder, adapter_format(), DType::kF32);
                  });
 }
 
@@ -363,10 +433,12 @@ Result<void> Tuning::save() {
 Result<TrainingResult> Tuning::run(const std::function<void(const StepReport&)>& progress,
                                    std::stop_token stop) {
   TRY(make_cache());
+  if (sampled_ && exchange_.rank() == 0) TRY(keep_sampled_rows(options_.folder, *sampled_));
   TrainerOptions trainer = options_.trainer;
   trainer.folder = options_.folder;
-  trainer.run_digest = run_digest(options_, examples_, weights_digest(*base_.file),
-                                  teaching_ ? teaching_->digest() : "");
+  trainer.run_digest = run_digest(
+      options_, examples_, weights_digest(*base_.file),
+      (teaching_ ? teaching_->digest() : "") + (options_.original.empty() ? "" : " begun"));
   TrainerHooks hooks{.progress = progress, .validate = {}, .save = [this] { return save(); }};
   if (validation_) hooks.validate = [this] { return validate(); };
   const TrainingResult result = TRY(train({.learner = *learner_,

@@ -4,8 +4,9 @@
 //   … show (*run)->plan() …
 //   Result<TrainingResult> result = (*run)->run(progress, stop);
 //
-// What it leaves in its folder (train/run_folder.h) besides checkpoint and log: adapter.gguf or
-// model.gguf, the best by the metric, and curve.svg.
+// What it leaves in its folder (train/run_folder.h) besides checkpoint and log: adapter.gguf,
+// the folder adapter (of DoRA) or model.gguf, the best by the metric; curve.svg; and sampled.jsonl
+// with rejection sampling.
 #pragma once
 
 #include <cstdint>
@@ -28,6 +29,7 @@
 #include "train/optimizer.h"
 #include "train/trainable.h"
 #include "train/trainer.h"
+#include "tune/rejection.h"
 #include "tune/text_model.h"
 #include "tune/validation.h"
 
@@ -63,6 +65,8 @@ struct TuneOptions {
   TuneMethod method = TuneMethod::kAdapter;
   DType type = DType::kF32;  // of kFull: what is_trained_type() allows
   AdapterOptions adapter;
+  // What the base was packed from: the adapter begins with what that has lost (train/residual.h).
+  std::filesystem::path original;
   RowOptions rows;
   RenderOptions render;  // context 0: the model's
   SplitOptions split;
@@ -70,6 +74,8 @@ struct TuneOptions {
   PreferenceOptions preference;  // of rows with a chosen and a rejected answer
   KtoOptions kto;                // of rows with answers that were liked or not
   TeacherOptions teacher;        // of rows with answers that are simply learned
+  RejectionOptions rejection;    // learn from what the model itself says right, or wrong
+  VerifierOptions verifier;
   AdamwOptions adamw;
   std::optional<MuonOptions> muon;  // for matrices, instead of AdamW for all
   Schedule schedule;   // `steps` follows from the epochs, `warmup` from them if it is negative
@@ -94,7 +100,8 @@ struct TunePlan {
   std::int64_t left_out = 0;   // examples that were not selected
   std::int64_t unaligned = 0;  // rows that a teacher with other tokens sees otherwise: left out
   bool by_bytes = false;       // the teacher has other tokens
-  bool makes_cache = false;    // of the teacher's targets, before the first step
+  RejectionCounts sampled;
+  bool makes_cache = false;  // of the teacher's targets, before the first step
   std::int64_t steps = 0, parameters = 0, tokens = 0;  // tokens: of all steps
   double tokens_per_second = 0;                        // of a measured micro-batch
   double seconds = 0;                                  // by that
@@ -103,9 +110,10 @@ struct TunePlan {
 
 class TuneRun {
  public:
-  // Reads and checks everything, and measures a step; changes nothing on disk. `exchange` outlives
-  // the run. The reference of preferences is the model as it is before the first step. Errors:
-  // those of the parts, "memory_budget"; kMalformed "data_empty" if no row is left to learn from.
+  // Reads and checks everything, samples answers if they are wished for, and measures a step;
+  // changes nothing on disk. `exchange` outlives the run. The reference of preferences is the model
+  // as it is before the first step. Errors: those of the parts, "memory_budget"; kMalformed
+  // "data_empty" if no row is left to learn from.
   static Result<std::unique_ptr<TuneRun>> prepare(const TuneOptions& options, Exchange& exchange);
   virtual ~TuneRun() = default;
 

@@ -68,21 +68,21 @@ Result<TuneData> render_tune_rows(const TuneRows& rows, const RowRenderer& rende
                                   const ByteAlignment* alignment, const TuneOptions& options) {
   TuneData data;
   RenderCounts counts;
-  std::set<std::string> labels;
-  for (const Row& row : rows.train) {
-    if (row.shape == RowShape::kLabelled) labels.insert(row.label);
-    TRY(add_row(row, renderer, alignment, counts, data));
-  }
+  for (const Row& row : rows.train) TRY(add_row(row, renderer, alignment, counts, data));
   if (data.examples.empty())
     return fail(ErrorKind::kMalformed, "data_empty", "{}: no row is left to learn from{}",
                 options.data.string(),
                 data.unaligned > 0 ? ": the teacher's template shows other answers" : "");
+  const std::vector<Row>& given = rows.asked.empty() ? rows.train : rows.asked;
+  std::set<std::string> labels;
+  for (const Row& row : given)
+    if (row.shape == RowShape::kLabelled) labels.insert(row.label);
   const std::vector<std::string> all_labels(labels.begin(), labels.end());
   RenderCounts of_validation;
   data.validation = TRY(make_validation(options.metric, rows.validation, all_labels, renderer,
                                         options.validation_rows, of_validation));
   data.report = make_report(rows.file, data.examples, counts);
-  compare_held_out(data.report, rows.train, rows.validation, "validation");
+  compare_held_out(data.report, given, rows.validation, "validation");
   RenderCounts of_replay;
   const std::size_t own = data.examples.size();
   for (const Row& row : rows.replay) TRY(add_row(row, renderer, alignment, of_replay, data));

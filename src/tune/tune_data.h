@@ -19,6 +19,8 @@ namespace bantam {
 struct TuneRows {
   RowFile file;
   std::vector<Row> train, validation, replay;
+  // What `train` was sampled for, if it was: validation rows are compared with these.
+  std::vector<Row> asked;
 };
 // Errors: those of read_rows(); kUsage "replay_invalid" for rows to replay that are learned from in
 // another way than the others (pairs, say, beside answers).

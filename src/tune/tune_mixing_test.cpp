@@ -5,6 +5,8 @@
 #include <numeric>
 
 #include "base/file.h"
+#include "formats/gguf_writer.h"
+#include "support/random_model.h"
 #include "tune/tune_fixture.h"
 
 namespace bantam {
@@ -132,6 +134,41 @@ TEST_F(TuneMixing, TheAverageIsWhatIsMeasuredAndSaved) {
   EXPECT_EQ(first->end, TrainingEnd::kStopped);
   run(options);
   EXPECT_EQ(adapter("stopped"), adapter("average"));
+}
+
+// PEFT has names for llama's modules, and a folder that a better adapter replaces.
+TEST_F(TuneMixing, DoraLeavesAFolderThatServesWhatWasMeasured) {
+  TuneOptions options = wishes("dora");
+  options.adapter.magnitude = true;
+  options.epochs = 3;
+  const TrainingResult result = run(options);
+  EXPECT_EQ(plan_.out, root_ / "dora" / "adapter");
+  EXPECT_TRUE(fs::exists(plan_.out / "adapter_config.json"));
+  EXPECT_FALSE(fs::exists(root_ / "dora" / "unproven-adapter"));
+  EXPECT_GT(result.state.best_step, 1);
+  // As the beginning of another run: what it says of the rows is what was measured.
+  options.folder = root_ / "after";
+  options.selection = {.share = 0.5, .reference = {root_ / "base.gguf", plan_.out}};
+  run(options);
+  EXPECT_GT(plan_.left_out, 0);
+  options.folder = root_ / "both";
+  options.original = root_ / "base.gguf";
+  EXPECT_EQ(code(options), "adapter_invalid");
+}
+
+TEST_F(TuneMixing, AnAdapterMayBeginWithWhatPackingLost) {
+  // The base is the original here, so that nothing is lost: the run is the plain one.
+  TuneOptions options = wishes("plain");
+  run(options);
+  options.folder = root_ / "begun";
+  options.original = root_ / "base.gguf";
+  run(options);
+  EXPECT_EQ(adapter("begun"), adapter("plain"));
+  ASSERT_TRUE(
+      write_gguf(root_ / "other.gguf", *support::make_random_model({.width = 96})).has_value());
+  options.original = root_ / "other.gguf";
+  options.folder = root_ / "other";
+  EXPECT_EQ(code(options), "original_differs");
 }
 
 TEST_F(TuneMixing, TheRateMayStayAtItsPeak) {
