@@ -50,6 +50,13 @@ class CommandsTest(unittest.TestCase):
     def test_there_are_commands(self):
         self.assertTrue({"list", "show", "doctor"} <= set(commands()))
 
+    def test_the_page_about_tune_names_options_that_there_are(self):
+        page = (pathlib.Path(__file__).parents[1] / "docs" / "tune.md").read_text()
+        known = run("tune", "--help").stdout + run("score", "--help").stdout
+        named = set(re.findall(r"--[a-z][a-z0-9-]+", page)) - {"--strict"}  # of a user's program
+        self.assertGreater(len(named), 40)
+        self.assertEqual([o for o in sorted(named) if not re.search(rf"{o}\b", known)], [])
+
     def test_a_stopped_tune_goes_on_and_leaves_the_same_adapter(self):
         with tempfile.TemporaryDirectory() as name:
             folder = pathlib.Path(name)
