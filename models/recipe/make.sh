@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # make.sh DATA OUT: the one command that makes the shipped model again.
 #
-# prepare -> pretrain -> tune -> quantize -> measure. Every stage goes on where it was stopped, so
+# prepare -> pretrain -> tune (as Q8_0) -> measure. Every stage goes on where it was stopped, so
 # the same command can be given again after an interruption. The same DATA, seed and settings give
 # the same bytes on every machine, whatever its threads and processor.
 #
 #   BANTAM      the program (build/release/bantam)
-#   TOKENS      learned from in the first stage (10e6)
-#   EPOCHS      of the second stage over lessons.jsonl (1)
+#   TOKENS      learned from in the first stage (5e6)
+#   EPOCHS      of the second stage over lessons.jsonl (1.4)
 #   THREADS     0: one a core
 #   LEAVE_OUT   a domain of CLINC150 to keep out of training (none), for personalise.py
 set -euo pipefail
@@ -35,18 +35,17 @@ for kind in stories tell banking clinc snips extract yesno arithmetic; do
   judges+=(--validation "$texts/$kind.dev.jsonl")
 done
 "$bantam" pretrain "$out/pretrained" "${sources[@]}" "${judges[@]}" --validation-rows 60 \
-  --shape bantam-7m --name bantam-7m --learn-prompts --tokens "${TOKENS:-10e6}" --batch 8192 \
+  --shape bantam-7m --name bantam-7m --learn-prompts --tokens "${TOKENS:-5e6}" --batch 8192 \
   --others-rate 0.01 --hold 0.5 --validate-every 60 --threads "$threads"
 
-# Answers only, at a lower rate; stories are played again so that they are not forgotten.
+# Answers only, as the packed numbers that will be served; stories are played again so that they are
+# not forgotten.
 "$bantam" tune "$out/pretrained/model.gguf" "$texts/lessons.jsonl" "$out/tuned" --full \
-  --optimizer muon --rate 0.005 --batch 4096 --epochs "${EPOCHS:-1}" --shape line \
-  --replay "$texts/tell.jsonl" --replay-share 0.1 --too-long drop \
-  --validation "$texts/lessons.dev.jsonl" --validation-rows 360 --metric exact \
+  --type q8_0 --optimizer muon --rate 0.01 --batch 4096 --epochs "${EPOCHS:-1.4}" --shape line \
+  --replay "$texts/tell.jsonl" --replay-share 0.06 --too-long drop \
+  --validation "$texts/lessons.dev.jsonl" --validation-rows 360 --metric exact --validate-every 200 \
   --threads "$threads"
 
-for type in F16 Q8_0; do
-  "$bantam" quantize "$out/tuned/model.gguf" "$out/bantam-7m-$type.gguf" --type "$type"
-done
+cp "$out/tuned/model.gguf" "$out/bantam-7m-Q8_0.gguf"
 python3 "$recipe/evaluate.py" "$out/bantam-7m-Q8_0.gguf" "$texts" --bantam "$bantam" \
   --out "$out/evaluation" --threads "$threads"
