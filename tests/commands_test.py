@@ -208,6 +208,8 @@ class CommandsTest(unittest.TestCase):
             self.assertGreater(document["memory"]["resident_bytes"], 0)
         for words, status, code in ((["--train"], 64, "missing_argument"),
                                     (["--full", "-m", "seed"], 64, "missing_argument"),
+                                    (["--train", "--full", "-m", "seed", "--type", "Q4_K_M"], 64,
+                                     "type_not_trained"),
                                     (["--train", "-m", "seed", "--mem", "0.001"], 65,
                                      "memory_budget")):
             done = run("bench", "--json", *words)

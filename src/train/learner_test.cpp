@@ -236,7 +236,7 @@ std::shared_ptr<WeightFile> stored(const TrainableModel& model) {
 
 TEST(Learner, WithImagesTheLossIsThatOfTheStoredModel) {
   const std::shared_ptr<WeightFile> base = support::make_random_model(packed_spec(DType::kF32));
-  for (const DType type : {DType::kQ8_0, DType::kQ4_0, DType::kQ4_K}) {
+  for (const DType type : {DType::kF16, DType::kQ8_0}) {
     const std::string name(dtype_info(type).name);
     const TrainableModel model = train_tensors(base, {}, type).value();
     const std::vector<Example> examples = examples_of(300, kLengths);
@@ -259,7 +259,7 @@ TEST(Learner, WithImagesTheLossIsThatOfTheStoredModel) {
       EXPECT_EQ(losses[e].nll, nll) << name << ", example " << e;
     }
 
-    // The gradient is nearly that of the same numbers without rounded activations.
+    // The gradient is that of the same numbers, but for activations that are rounded to bytes.
     learn(apart, examples, served);
     const std::vector<float> floats = gradients(apart);
     double error = 0, size = 0;
@@ -269,7 +269,7 @@ TEST(Learner, WithImagesTheLossIsThatOfTheStoredModel) {
       size += g * g;
     }
     EXPECT_LT(std::sqrt(error / size), 0.05) << name;
-    EXPECT_GT(error, 0) << name;
+    EXPECT_EQ(error > 0, type == DType::kQ8_0) << name;
 
     learn(model, examples, {.isa = "scalar", .learner = {}});
     expect_same_bits(gradients(model), want, name + ", scalar kernels");

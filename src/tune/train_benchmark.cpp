@@ -91,6 +91,10 @@ class TrainBenchmark {
   // Plans as a run would, before the large things are made.
   Result<void> make_model(std::shared_ptr<const WeightFile> base) {
     const bool full = options_.full.has_value();
+    if (full && !is_trained_type(*options_.full))
+      return fail(ErrorKind::kUsage, "type_not_trained",
+                  "all parameters are trained as F32, F16, BF16 or Q8_0, not as {}",
+                  dtype_info(*options_.full).name);
     const std::shared_ptr<const Decoder> plain = TRY(load_decoder(base));
     const ArchSpec& spec = plain->spec();
     report_.length = std::min(options_.length, spec.context_length);

@@ -24,7 +24,7 @@
 namespace bantam {
 
 struct TrainBenchmarkOptions {
-  // Full training, of parameters with images of this type (F32: none), or an adapter.
+  // Full training, of parameters with images of this type (is_trained_type()), or an adapter.
   std::optional<DType> full;
   AdapterOptions adapter;
   AdamwOptions adamw;
@@ -70,7 +70,7 @@ struct TrainBenchmarkReport {
 };
 
 // `progress` gets a phrase before each part. Errors: those of the parts, "memory_budget"; kUsage
-// "nothing_to_train".
+// "type_not_trained".
 Result<TrainBenchmarkReport> run_train_benchmark(
     std::shared_ptr<const WeightFile> base, const TrainBenchmarkOptions& options,
     const std::function<void(std::string_view)>& progress);
