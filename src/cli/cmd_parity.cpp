@@ -106,7 +106,12 @@ class ParityCommand : public Command {
       return std::unexpected(fail(ErrorKind::kMalformed, "data_empty", "no row is left to compare")
                                  .error()
                                  .in(words_.back()));
-    TRY(require_parity(report));
+    if (auto same = require_parity(report); !same) {
+      const bool numbers = export_ && report.first->what == "logprobs";
+      return std::unexpected(numbers ? std::move(same).error().with_hint(
+                                           "other weights differ: say by how much with --tolerance")
+                                     : std::move(same).error());
+    }
     TRY(context.console.print(report.to_text()));
     return context.console.document(report.to_json());
   }

@@ -42,7 +42,10 @@ Result<void> publish(const Publication& publication, const ParityTrainer& traine
       TRY(check_parity(publication.rows, trainer, {.file = *file, .server = *file},
                        publication.render, {.tolerance = publication.tolerance}));
   if (auto same = require_parity(report); !same)
-    return std::unexpected(std::move(same).error().in(unproven.string()));
+    return std::unexpected(std::move(same)
+                               .error()
+                               .in(unproven.string())
+                               .with_hint("`bantam parity` compares any rows"));
   return put_in_place(unproven, out);
 }
 
