@@ -12,9 +12,8 @@
 // A parameter may have an image: its values in a storage type, which is what the model reads. The
 // forward pass then computes with the numbers and kernels that will serve the saved file, and the
 // loss is that file's; derivatives count the rounding as the identity (straight through: Bengio,
-// Léonard and Courville, 2013), and steps change the floats. (Eight-bit images train as the floats
-// do, and faster: bench/NOTES.md.) Whoever changes values refreshes the images before the model is
-// read by anybody but a Learner, which does it itself.
+// Léonard and Courville, 2013), and steps change the floats. Whoever changes values refreshes the
+// images before the model is read by anybody but a Learner, which does it itself.
 //
 // All values lie in one piece, in the order of their making, and all gradients in another: a
 // checkpoint, a sum over machines or a norm is one pass over a span.
