@@ -14,7 +14,7 @@ case "${1:-}" in
   --serve) stay_up=yes ;;
   *) die "there is no option $1" "./demo.sh, or ./demo.sh --serve" ;;
 esac
-model=seed
+model=bantam-7m
 bantam=build/release/bantam
 
 install_packages packages.txt
@@ -42,10 +42,14 @@ ask "Name the intent." "please set an alarm for six tomorrow morning"
 ask "Name the intent." "how do you say good morning in italian"
 ask "Name the intent." "put milk and eggs on my shopping list"
 
-say "Intent and slots as JSON (the small model names intents well and copies words badly)"
+say "Intent and slots as JSON (names in small letters it still copies badly)"
 ask "Extract intent and slots as JSON." "book a table for four at an italian place in boston tonight"
 ask "Extract intent and slots as JSON." "play some jazz by miles davis"
 ask "Extract intent and slots as JSON." "will it rain in paris on friday"
+
+say "Fields of a message as JSON, and a ticket sorted"
+ask "Extract name, order as JSON." "Hello, Nora Lindqvist here. Where is order 48213-K?"
+ask "Sort the ticket as JSON." "Hi, the box with my new kettle came open and empty. Regards, Ada Brown"
 
 say "A story"
 $bantam run $model --system "Tell a story." --temperature 0.7 --seed 7 --max-tokens 120 \
@@ -64,7 +68,7 @@ for _ in $(seq 100); do
     die "the server did not start: $(tail -n 1 build/serve.log)" "choose another port: BANTAM_PORT=8081 ./demo.sh"
   sleep 0.05
 done
-request='{"model": "seed", "temperature": 0, "messages": [
+request='{"model": "bantam-7m", "temperature": 0, "messages": [
   {"role": "system", "content": "Name the banking intent."},
   {"role": "user", "content": "My transfer has not arrived yet"}]}'
 printf "\$ curl http://127.0.0.1:%s/v1/chat/completions -H 'Content-Type: application/json' -d '%s'\n" \
